@@ -1,0 +1,147 @@
+"""The life of a booking, as a table. A missing key is the refusal; a state without actions is the end.
+
+    held -> confirmed -> checked_in -> completed
+      |         |
+      |         +-> cancelled, no_show
+      +-> cancelled, lapsed
+
+A booking claims places in slots for people. A claim is live while its booking is held (and the hold has not run out),
+confirmed or checked in; the number of places that live claims take in a slot is the slot's `taken`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from services.booking.domain.reason import Reason
+from shared.contracts import EventType
+from shared.refusal import Refused
+
+
+class State(StrEnum):
+    HELD = "held"
+    CONFIRMED = "confirmed"
+    CHECKED_IN = "checked_in"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    NO_SHOW = "no_show"
+    LAPSED = "lapsed"
+
+
+class Action(StrEnum):
+    EXTEND = "extend"
+    CONFIRM = "confirm"
+    CANCEL = "cancel"
+    LAPSE = "lapse"
+    CHECK_IN = "check_in"
+    COMPLETE = "complete"
+    MARK_NO_SHOW = "mark_no_show"
+
+
+class Channel(StrEnum):
+    """How a booking reached the desk; each channel may have places of its own (`policy.Shares`)."""
+
+    ONLINE = "online"
+    COUNTER = "counter"
+    WALK_IN = "walk_in"
+
+
+LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
+    {
+        State.HELD: {
+            Action.EXTEND: State.HELD,
+            Action.CONFIRM: State.CONFIRMED,
+            Action.CANCEL: State.CANCELLED,
+            Action.LAPSE: State.LAPSED,
+        },
+        State.CONFIRMED: {
+            Action.CHECK_IN: State.CHECKED_IN,
+            Action.CANCEL: State.CANCELLED,
+            Action.MARK_NO_SHOW: State.NO_SHOW,
+        },
+        State.CHECKED_IN: {Action.COMPLETE: State.COMPLETED},
+        State.COMPLETED: {},
+        State.CANCELLED: {},
+        State.NO_SHOW: {},
+        State.LAPSED: {},
+    }
+)
+
+LIVE: frozenset[State] = frozenset({State.HELD, State.CONFIRMED, State.CHECKED_IN})
+"""States whose claims take places."""
+
+EVENT_OF: Mapping[State, EventType] = MappingProxyType(
+    {
+        State.HELD: EventType.BOOKING_HELD,
+        State.CONFIRMED: EventType.BOOKING_CONFIRMED,
+        State.CHECKED_IN: EventType.BOOKING_CHECKED_IN,
+        State.COMPLETED: EventType.BOOKING_COMPLETED,
+        State.CANCELLED: EventType.BOOKING_CANCELLED,
+        State.NO_SHOW: EventType.BOOKING_NO_SHOW,
+        State.LAPSED: EventType.BOOKING_LAPSED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A person's place in a slot. `seats` is 1 where the person takes a place, 0 where the party shares the first one's."""
+
+    slot_id: UUID
+    person_id: UUID
+    seats: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """A booking at `version`. `hold_until` stands only while it is held; from that instant it counts as lapsed."""
+
+    id: UUID
+    reference: str
+    state: State
+    version: int
+    service_id: str
+    slot_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    account_id: UUID
+    channel: Channel
+    party_kind: str
+    claims: tuple[Claim, ...]
+    declarations: Mapping[str, str]
+    hold_until: datetime | None
+    extensions: int
+    created_at: datetime
+    changed_at: datetime
+    reason: str | None = None
+
+    @property
+    def seats(self) -> int:
+        """Places that this booking takes in its slot while it is live."""
+        return sum(claim.seats for claim in self.claims)
+
+    def state_at(self, now: datetime) -> State:
+        """Return the state as everybody must see it at `now`: a hold is over the instant `hold_until` passes."""
+        if self.state is State.HELD and self.hold_until is not None and self.hold_until <= now:
+            return State.LAPSED
+        return self.state
+
+
+def next_state(booking: Booking, action: Action, now: datetime) -> State:
+    """Return the state that `action` leads to at `now`.
+
+    Raises:
+        Refused: `hold_expired` where the hold has run out, `wrong_state` where the table has no such action.
+    """
+    state = booking.state_at(now)
+    if state is State.LAPSED and booking.state is State.HELD:
+        if action is Action.LAPSE:
+            return State.LAPSED
+        raise Refused(Reason.HOLD_EXPIRED, expired_at=booking.hold_until)
+    following = LIFECYCLE[state].get(action)
+    if following is None or action is Action.LAPSE:
+        raise Refused(Reason.WRONG_STATE, state=state.value, action=action.value)
+    return following

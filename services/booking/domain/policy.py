@@ -1,0 +1,131 @@
+"""A policy is what a service allows, as data: the kinds of service differ here first, and in code only where logic differs.
+
+Minutes are minutes, times of day are Asia/Shanghai, ages are full years on the day of the visit.
+"""
+
+from dataclasses import dataclass, field
+from datetime import time
+from enum import StrEnum
+
+
+class DocumentType(StrEnum):
+    """Identity documents a resident may show; how each number is checked is in `identity`."""
+
+    RESIDENT_IDENTITY_CARD = "resident_identity_card"
+    HONG_KONG_MACAU_RESIDENCE_PERMIT = "hong_kong_macau_residence_permit"
+    TAIWAN_RESIDENCE_PERMIT = "taiwan_residence_permit"
+    HONG_KONG_MACAU_TRAVEL_PERMIT = "hong_kong_macau_travel_permit"
+    TAIWAN_TRAVEL_PERMIT = "taiwan_travel_permit"
+    PASSPORT = "passport"
+    FOREIGN_PERMANENT_RESIDENT_CARD = "foreign_permanent_resident_card"
+
+
+class PartyKind(StrEnum):
+    """Who comes: one person, a couple in one booking, a group, or one person for whom somebody else books."""
+
+    ONE_PERSON = "one_person"
+    COUPLE = "couple"
+    GROUP = "group"
+    PROXY = "proxy"
+
+
+class SeatUnit(StrEnum):
+    """What one unit of a slot's capacity is: a place for each person, or one place for the whole party (a court)."""
+
+    PERSON = "person"
+    PARTY = "party"
+
+
+class LimitScope(StrEnum):
+    """Over what a limit counts a person's live bookings."""
+
+    SERVICE = "service"
+    VENUE = "venue"
+    KIND = "kind"
+
+
+class LimitWindow(StrEnum):
+    """The venue's calendar day, or its week from Monday to Sunday."""
+
+    DAY = "day"
+    WEEK = "week"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most `most` live bookings of one person within `scope` and `window`."""
+
+    scope: LimitScope
+    window: LimitWindow
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """When a day's places open to the public: `at` o'clock (Asia/Shanghai), `days_before` the day itself."""
+
+    days_before: int
+    at: time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelBy:
+    """Until when a person may cancel: minutes before the start, or a time of day so many days before; the earlier holds."""
+
+    minutes_before: int = 0
+    days_before: int | None = None
+    at: time | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckInWindow:
+    """Staff may check a party in from `opens_minutes_before` the start until `closes_minutes_after` it."""
+
+    opens_minutes_before: int
+    closes_minutes_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Percent of each slot's capacity that only walk-ins, or only the counter and telephone, may take."""
+
+    walk_in: int = 0
+    counter: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """A question that the booker must answer; the answer is one of `options`, or free text where there are none."""
+
+    name: str
+    question_zh: str
+    question_en: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that a service allows. `version` rises whenever the data changes."""
+
+    id: str
+    version: int
+    documents: frozenset[DocumentType]
+    parties: frozenset[PartyKind]
+    party_most: int
+    seat_unit: SeatUnit
+    release: Release
+    horizon_days: int
+    hold_minutes: int
+    hold_extensions: int
+    closes_minutes_before: int
+    cancel_by: CancelBy
+    check_in: CheckInWindow
+    reminders: tuple[int, ...]
+    limits: tuple[Limit, ...] = ()
+    shares: Shares = field(default_factory=Shares)
+    age_least: int | None = None
+    age_most: int | None = None
+    declarations: tuple[Declaration, ...] = ()
+    approval: bool = False
+    sensitive: bool = False
+    waitlist: bool = False

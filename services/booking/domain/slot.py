@@ -1,0 +1,65 @@
+"""A slot is an amount of places at one time in one service. What is listed and what can be claimed is one rule: this one.
+
+Each channel may have places kept for it. What is kept for another channel and not yet taken by it is not free:
+
+    free(online) = capacity - taken - max(0, kept_counter - taken_counter) - max(0, kept_walk_in - taken_walk_in)
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.booking.domain.booking import Channel
+from services.booking.domain.reason import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A slot as it stands. `bookable_from` is its release, `bookable_until` the last instant to book it online."""
+
+    id: UUID
+    service_id: str
+    venue_id: str
+    kind: str
+    district_id: str
+    starts_at: datetime
+    ends_at: datetime
+    bookable_from: datetime
+    bookable_until: datetime
+    capacity: int
+    taken: int
+    kept_counter: int
+    taken_counter: int
+    kept_walk_in: int
+    taken_walk_in: int
+    closed: bool
+
+
+def free_places(slot: Slot, channel: Channel) -> int:
+    """Return the places that `channel` may still take; never below 0."""
+    free = slot.capacity - slot.taken
+    if channel is not Channel.COUNTER:
+        free -= max(0, slot.kept_counter - slot.taken_counter)
+    if channel is not Channel.WALK_IN:
+        free -= max(0, slot.kept_walk_in - slot.taken_walk_in)
+    return max(0, free)
+
+
+def why_not(slot: Slot, channel: Channel, now: datetime, seats: int = 1) -> Reason | None:
+    """Return why `seats` places cannot be taken over `channel` at `now`, or None where they can.
+
+    The counter books until the slot starts, and walk-ins enter until it ends; only online booking closes earlier.
+    Release time binds every channel: nobody gets in ahead of the public ("看病不找关系" [000]).
+    """
+    last = {Channel.ONLINE: slot.bookable_until, Channel.COUNTER: slot.starts_at, Channel.WALK_IN: slot.ends_at}[channel]
+    if now >= slot.ends_at or (now >= slot.starts_at and channel is not Channel.WALK_IN):
+        return Reason.SLOT_PAST
+    if now >= last:
+        return Reason.BOOKING_CLOSED
+    if slot.closed:
+        return Reason.SLOT_CLOSED
+    if now < slot.bookable_from:
+        return Reason.NOT_RELEASED
+    if free_places(slot, channel) < seats:
+        return Reason.SLOT_FULL
+    return None

@@ -1,0 +1,1 @@
+"""What both services need and neither owns. Nothing in here imports `services`."""

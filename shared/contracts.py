@@ -1,0 +1,121 @@
+"""The events that pass between the services, as frozen values. Pure: standard library only.
+
+An event is a fact in the past tense and carries the whole picture at its version, so that whoever missed the ones
+before it can still act. It never carries personal data in clear text: contact data travels sealed for the notify
+service alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The same words in the two languages of the house."""
+
+    zh: str
+    en: str
+
+
+class EventType(StrEnum):
+    """CloudEvents `type` of everything that is published; the version at the end changes only when readers would break."""
+
+    BOOKING_HELD = "yuyue.booking.held.v1"
+    BOOKING_CONFIRMED = "yuyue.booking.confirmed.v1"
+    BOOKING_CANCELLED = "yuyue.booking.cancelled.v1"
+    BOOKING_CHECKED_IN = "yuyue.booking.checked_in.v1"
+    BOOKING_COMPLETED = "yuyue.booking.completed.v1"
+    BOOKING_NO_SHOW = "yuyue.booking.no_show.v1"
+    BOOKING_LAPSED = "yuyue.booking.lapsed.v1"
+    SIGN_IN_CODE_REQUESTED = "yuyue.sign_in.code_requested.v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingChanged:
+    """A booking as it stands at `version`; the event's type says what happened to it.
+
+    `version` starts at 1 and rises by one with each change: a reader drops what is not newer than what it knows.
+    `reminders` are minutes before `starts_at`. `local_start` is the venue's local time in words that need no
+    arithmetic ("2026-11-28 16:30"), rendered once by the service that knows the venue's zone.
+    """
+
+    booking_id: UUID
+    version: int
+    reference: str
+    state: str
+    kind: str
+    service_id: str
+    service_name: Words
+    venue_id: str
+    venue_name: Words
+    venue_address: Words
+    sensitive: bool
+    starts_at: datetime
+    ends_at: datetime
+    local_start: str
+    hold_until: datetime | None
+    party_size: int
+    account_id: UUID
+    contact: str | None
+    reminders: tuple[int, ...]
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInCodeRequested:
+    """A resident asked for a one-time code. `sealed` opens, for the notify service only, to a `SignInMessage`."""
+
+    request_id: UUID
+    sealed: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How to reach the holder of an account: the clear text inside `BookingChanged.contact`."""
+
+    phone: str | None
+    email: str | None
+    name: str | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInMessage:
+    """The clear text inside `SignInCodeRequested.sealed`: E.164 phone number and one-time code."""
+
+    phone: str
+    code: str
+    language: str
+
+
+EventData = BookingChanged | SignInCodeRequested
+
+DATA_OF: dict[EventType, type[BookingChanged] | type[SignInCodeRequested]] = {
+    EventType.BOOKING_HELD: BookingChanged,
+    EventType.BOOKING_CONFIRMED: BookingChanged,
+    EventType.BOOKING_CANCELLED: BookingChanged,
+    EventType.BOOKING_CHECKED_IN: BookingChanged,
+    EventType.BOOKING_COMPLETED: BookingChanged,
+    EventType.BOOKING_NO_SHOW: BookingChanged,
+    EventType.BOOKING_LAPSED: BookingChanged,
+    EventType.SIGN_IN_CODE_REQUESTED: SignInCodeRequested,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact and its envelope (CloudEvents 1.0).
+
+    `subject` is the thing it is about (the booking's or the request's id). `number` is the place in the publisher's
+    feed: 1, 2, 3 … without a gap, given by the relay after the commit, and None before that.
+    """
+
+    id: UUID
+    type: EventType
+    subject: UUID
+    time: datetime
+    data: EventData
+    number: int | None = None

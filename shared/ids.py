@@ -1,0 +1,10 @@
+"""Identifiers are UUIDv7 (RFC 9562): they sort by the time they were made, so new rows land at the end of an index."""
+
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+
+def new_id() -> UUID:
+    """Return a new UUIDv7."""
+    return uuid7()
