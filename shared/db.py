@@ -1,0 +1,153 @@
+"""PostgreSQL through SQLAlchemy Core and asyncpg: how an engine is made, and what it must find before it is used.
+
+An acknowledged booking must survive a power cut. `assert_durable` therefore refuses a server that does not flush its
+log before it answers, and says which command changes that.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+NAMING: Final[Mapping[str, str]] = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Names of constraints, so that migrations and error handling can speak of them."""
+
+SESSION: Final[Mapping[str, str]] = {
+    "timezone": "UTC",
+    "jit": "off",  # short statements: compiling one costs more than running it
+    "statement_timeout": "10s",
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "15s",
+}
+"""What every session starts with; `create_engine(server_settings=...)` overrides single entries."""
+
+DURABLE: Final = ("fsync", "full_page_writes", "synchronous_commit")
+"""The settings without which PostgreSQL may lose or tear what it has acknowledged. `synchronous_commit` may have any
+value but off: each of the others flushes to the local disk first."""
+
+
+class NotDurable(Exception):  # noqa: N818 - a refusal to start, said in a sentence
+    """A server may lose what it acknowledges. The message names each setting and the command that changes it."""
+
+
+class NotReady(Exception):  # noqa: N818 - a state of the server, not a fault of the caller
+    """The database did not answer within the time that it was given."""
+
+
+def metadata() -> MetaData:
+    """Return fresh metadata with the house's naming convention; one for each service."""
+    return MetaData(naming_convention=dict(NAMING))
+
+
+def create_engine(
+    url: str | URL,
+    *,
+    application_name: str,
+    pool_size: int = 5,
+    server_settings: Mapping[str, str] | None = None,
+    **options: Any,
+) -> AsyncEngine:
+    """Make an engine; it connects when it is first used.
+
+    Args:
+        url: `postgresql://…`, whatever driver it names: asyncpg is used. `?host=/folder` is a unix socket.
+        application_name: what `pg_stat_activity` shows, for example `booking-api`.
+        pool_size: connections kept; as many again may open for a moment under load.
+        server_settings: overrides of `SESSION`.
+        **options: passed to SQLAlchemy as they are (`isolation_level="AUTOCOMMIT"`, …).
+    """
+    driver_url = make_url(url).set(drivername="postgresql+asyncpg")
+    settings = {**SESSION, "application_name": application_name, **(server_settings or {})}
+    defaults: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": pool_size,
+        "pool_timeout": 5,
+        "json_serializer": dump_json,
+        "json_deserializer": from_json,
+        "hide_parameters": True,  # an error message must not carry a person's data
+        "connect_args": {"server_settings": settings, "timeout": 10},
+    }
+    engine = create_async_engine(driver_url, **(defaults | options))
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Have the pool replace a connection that the server has closed, at no cost in round trips.
+
+    asyncpg hears of the closed socket at once, so after a restart of PostgreSQL no request meets a dead connection.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server closed this connection")
+
+
+def dump_json(value: Any) -> str:
+    """Write JSON with non-ASCII text as it is; dates, UUIDs, enumerations and dataclasses are understood."""
+    return to_json(value).decode()
+
+
+async def assert_durable(engine: AsyncEngine) -> None:
+    """Refuse a server that may lose what it has acknowledged.
+
+    Raises:
+        NotDurable: naming each setting that is off and the command that changes it.
+    """
+    query = text(
+        "SELECT name, source, current_database(), current_user FROM pg_settings WHERE name = ANY(:names) AND setting = 'off' ORDER BY name"
+    )
+    async with engine.connect() as connection:
+        off = (await connection.execute(query, {"names": list(DURABLE)})).all()
+    if off:
+        faults = "; ".join(
+            f"{name} is off: {_remedy(name, source, database, role)}" for name, source, database, role in off
+        )
+        raise NotDurable(f"PostgreSQL may lose acknowledged bookings: {faults}")
+
+
+def _remedy(name: str, source: str, database: str, role: str) -> str:
+    """Return the command that takes effect where the value comes from: a setting of a database hides the server's."""
+    for_everybody = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
+    match source:
+        case "command line":
+            return f"start the server without `-c {name}=off`"
+        case "database":
+            return f'ALTER DATABASE "{database}" RESET {name};'
+        case "user":
+            return f'ALTER ROLE "{role}" RESET {name};'
+        case "database user":
+            return f'ALTER ROLE "{role}" IN DATABASE "{database}" RESET {name};'
+        case "client":
+            return f"take {name}=off out of the connection's settings"
+        case _:
+            return for_everybody
+
+
+async def wait_until_ready(engine: AsyncEngine, seconds: float) -> None:
+    """Return as soon as the database answers a query.
+
+    Raises:
+        NotReady: if it does not within `seconds`; the cause says what the last attempt met.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (OSError, DBAPIError, TimeoutError) as error:
+            if time.monotonic() >= deadline:
+                raise NotReady(f"the database did not answer within {seconds:g} s") from error
+            await asyncio.sleep(0.1)
+        else:
+            return
