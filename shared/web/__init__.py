@@ -1,0 +1,53 @@
+"""HTTP as both services speak it: problems (RFC 9457), limits, conditional requests, pages, the OpenAPI document."""
+
+from shared.web.edge import BODY_LIMIT, Edge, EdgeOptions, Visit
+from shared.web.headers import etag, expected_version, parse_idempotency_key
+from shared.web.limits import Buckets, Limits, Rate, Spent
+from shared.web.models import Shown, Strict
+from shared.web.openapi import ProblemDocs, Responses, describe
+from shared.web.pages import Page, decode_cursor, encode_cursor, link_header, next_link
+from shared.web.problems import Answer, Fact, Problems, ProblemTable, ProblemText, install_problems, to_json
+from shared.web.reason import EdgeReason
+from shared.web.routes import StrictRoute, add_routes, router, visit_of
+from shared.web.words import Language, Vocabulary, negotiate, pick, spoken
+
+__all__ = [
+    "BODY_LIMIT",
+    "Answer",
+    "Buckets",
+    "Edge",
+    "EdgeOptions",
+    "EdgeReason",
+    "Fact",
+    "Language",
+    "Limits",
+    "Page",
+    "ProblemDocs",
+    "ProblemTable",
+    "ProblemText",
+    "Problems",
+    "Rate",
+    "Responses",
+    "Shown",
+    "Spent",
+    "Strict",
+    "StrictRoute",
+    "Visit",
+    "Vocabulary",
+    "add_routes",
+    "decode_cursor",
+    "describe",
+    "encode_cursor",
+    "etag",
+    "expected_version",
+    "install_problems",
+    "link_header",
+    "negotiate",
+    "next_link",
+    "parse_idempotency_key",
+    "pick",
+    "router",
+    "spoken",
+    "to_json",
+    "visit_of",
+]
