@@ -1,0 +1,116 @@
+"""Logs: one JSON object a line on standard error, and no personal data in any of them.
+
+Facts go into `extra`, each under its own key, so that a line can be searched and, above all, cleaned:
+
+    logger.info("booking_kept", extra={"booking_id": booking.id, "state": booking.state})
+
+Two sieves work on every line. Values under keys that speak of a person (`phone`, `document_number`, `token`, …) are
+replaced whatever they hold. What is left is searched for the shapes of telephone numbers, identity numbers, e-mail
+addresses and signed tokens, wherever they hide: in a message, a nested value or an exception. The sieves are the last
+guard and no licence: do not log personal data.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, TextIO
+
+from pydantic_core import to_jsonable_python
+
+REDACTED: Final = "[redacted]"
+
+PERSONAL: Final = frozenset(
+    {
+        "address", "authorization", "birth", "body", "code", "contact", "cookie", "credential", "credentials",
+        "document", "documents", "email", "key", "mail", "name", "names", "number", "numbers", "otp", "password",
+        "pepper", "phone", "phones", "recipient", "sealed", "secret", "signature", "telephone", "token", "tokens",
+    }
+)  # fmt: skip
+"""Words that make a key personal; `contact_phone` has one, and so has `phoneNumber`."""
+
+HARMLESS: Final = frozenset(
+    {"city_name", "error_code", "event_number", "exit_code", "file_name", "host_name", "kind_name", "reason_code",
+     "service_name", "status_code", "table_name", "tick_name", "venue_name"}
+)  # fmt: skip
+"""Keys that have such a word and yet speak of no person."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_SHAPES: Final = re.compile(
+    r"eyJ[\w-]{5,}(?:\.[\w-]*){2,4}"  # signed or sealed JOSE object
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail address
+    r"|(?<![\w-])\d{17}[\dXx](?![\w-])"  # resident identity number, GB 11643
+    r"|(?<![\w-])(?:\+?86[ -]?)?1[3-9]\d{9}(?![\w-])"  # mainland mobile number
+    r"|(?<![\w-])\+\d{8,15}(?![\w-])"  # any other number in E.164 form
+)
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+_context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=MappingProxyType({}))
+
+
+@contextmanager
+def log_context(**facts: Any) -> Iterator[None]:
+    """Add `facts` (a `request_id`, a `tick_name`) to every line that is logged inside, in this task and its children."""
+    token = _context.set({**_context.get(), **facts})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def redact(value: Any, key: str = "") -> Any:
+    """Return a JSON value with everything personal replaced; `key` is what it stands under."""
+    if key and _is_personal(key):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {name: redact(member, str(name)) for name, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact(member) for member in value]
+    return redact_text(value) if isinstance(value, str) else value
+
+
+def redact_text(value: str) -> str:
+    """Return `value` with every telephone number, identity number, e-mail address and token replaced."""
+    return _SHAPES.sub(REDACTED, value)
+
+
+def _is_personal(key: str) -> bool:
+    return key not in HARMLESS and any(word.lower() in PERSONAL for word in _WORD.findall(key))
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one line of JSON: `time` (UTC), `level`, `logger`, `message`, the context, the extras."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        facts = to_jsonable_python({**_context.get(), **extras}, fallback=str, serialize_unknown=True)
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redact_text(record.getMessage()),
+            **{
+                f"{key}_" if key in {"time", "level", "logger", "message"} else key: redact(value, key)
+                for key, value in facts.items()
+            },
+        }
+        if record.exc_info:
+            line["error"] = redact_text(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Send all logs of this process to standard error (or `stream`) as JSON lines, from `level` on."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
+    for noisy in ("apscheduler", "httpx", "httpcore", "nats"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
