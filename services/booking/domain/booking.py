@@ -5,8 +5,8 @@
       |         +-> cancelled, no_show
       +-> cancelled, lapsed
 
-A booking claims places in slots for people. A claim is live while its booking is held (and the hold has not run out),
-confirmed or checked in; the number of places that live claims take in a slot is the slot's `taken`.
+A booking claims places in slots for people. A claim is live unless its booking was cancelled or lapsed: a place that
+was used, or that nobody came for, stays taken. The places of a slot's live claims, and its walk-ins, are its `taken`.
 """
 
 from collections.abc import Mapping
@@ -70,7 +70,7 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
     }
 )
 
-LIVE: frozenset[State] = frozenset({State.HELD, State.CONFIRMED, State.CHECKED_IN})
+LIVE: frozenset[State] = frozenset(State) - {State.CANCELLED, State.LAPSED}
 """States whose claims take places."""
 
 EVENT_OF: Mapping[State, EventType] = MappingProxyType(

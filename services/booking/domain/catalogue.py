@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from services.booking.domain.policy import Policy
 from shared.contracts import Words
 
 
@@ -56,3 +57,14 @@ class Service:
     attributes: Mapping[str, Words]
     sample: bool
     source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Everything that is offered, at one version; each mapping is by id and in the order in which people see it."""
+
+    version: int
+    districts: Mapping[str, District]
+    venues: Mapping[str, Venue]
+    services: Mapping[str, Service]
+    policies: Mapping[str, Policy]

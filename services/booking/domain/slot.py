@@ -51,7 +51,9 @@ def why_not(slot: Slot, channel: Channel, now: datetime, seats: int = 1) -> Reas
     The counter books until the slot starts, and walk-ins enter until it ends; only online booking closes earlier.
     Release time binds every channel: nobody gets in ahead of the public ("看病不找关系" [000]).
     """
-    last = {Channel.ONLINE: slot.bookable_until, Channel.COUNTER: slot.starts_at, Channel.WALK_IN: slot.ends_at}[channel]
+    last = {Channel.ONLINE: slot.bookable_until, Channel.COUNTER: slot.starts_at, Channel.WALK_IN: slot.ends_at}[
+        channel
+    ]
     if now >= slot.ends_at or (now >= slot.starts_at and channel is not Channel.WALK_IN):
         return Reason.SLOT_PAST
     if now >= last:

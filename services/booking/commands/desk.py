@@ -1,0 +1,292 @@
+"""The desk: every command that touches capacity goes through here, in batches.
+
+Gather the facts for a batch under the locks of its slots, decide each request in order and purely, keep all decisions
+with their events and answers in one commit, answer each. A batch is whatever waited while the last one was in flight:
+there is no timer, so a lone request waits for nobody, and a release rush shares its locks and its flush to disk.
+
+What the desk promises:
+- Nobody is answered before the commit.
+- One bad request never fails its neighbours: if a batch cannot be kept, its members are served again, each alone.
+- A request waits in the queue for at most `deadline_seconds`, and the queue holds at most `bound` requests; beyond
+  either the answer is `busy`, and nothing was done.
+- If the connection breaks around the commit, nobody knows whether it happened: the answer is `uncertain`, and asking
+  again with the same Idempotency-Key is safe and tells.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.booking.commands.answer import Render
+from services.booking.commands.catalogue_cache import CatalogueCache
+from services.booking.domain.decision import Decisions, Outcome
+from services.booking.domain.event import event_of
+from services.booking.domain.facts import Facts
+from services.booking.domain.reason import Reason
+from services.booking.domain.request import Alter, Book, Request
+from services.booking.domain.slot import Slot
+from services.booking.store.gathering import Wanted, gather, lock_slots, nearest_free
+from services.booking.store.idempotency import read_answers
+from services.booking.store.keeping import Answered, Collided, Ledger, keep
+from shared.clock import Clock
+from shared.ids import new_id
+from shared.refusal import Refused
+from shared.web.problems import Answer
+
+ALONE_ATTEMPTS = 3
+"""How often a request is served alone before the desk gives up on it."""
+
+Lock = Callable[[AsyncConnection, Wanted], Awaitable[tuple[list[Slot], int]]]
+"""How slots are locked; see `store.gathering.lock_slots`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the desk: requests in a batch, requests that wait, and seconds that one may wait."""
+
+    batch: int = 256
+    bound: int = 4096
+    deadline_seconds: float = 5.0
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request that waits for its answer."""
+
+    request: Request
+    render: Render
+    answer: asyncio.Future[Answer]
+    since: float
+
+    def settle(self, answer: Answer | Exception) -> None:
+        """Answer whoever asked, unless they have gone away."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+
+class _Uncertain(Exception):  # noqa: N818 - nobody knows; that is the point
+    """The commit was sent and its result never came."""
+
+
+class Desk:
+    """One desk serves one process; any number of them may work on one database.
+
+    Args:
+        engine: the booking database.
+        catalogue: this process's copy of what is offered.
+        clock: says when it is.
+        limits: bounds of batch, queue and waiting.
+        lock: only the control of the race tests puts something else here.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        catalogue: CatalogueCache,
+        clock: Clock,
+        limits: Limits | None = None,
+        *,
+        lock: Lock = lock_slots,
+    ) -> None:
+        self._engine = engine
+        self._catalogue = catalogue
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._lock = lock
+        self._waiting: deque[_Asked] = deque()
+        self._draining: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def ask(self, request: Request, render: Render) -> Answer:
+        """Return the answer to `request` once what was decided is safely kept.
+
+        Raises:
+            Refused: `busy` when too many wait, or it would take too long, or the database does not answer;
+                `uncertain` when the database was lost around the commit. Every other refusal is an outcome, which
+                `render` turns into the answer.
+        """
+        if self._closed or len(self._waiting) >= self._limits.bound:
+            raise Refused(Reason.BUSY, retry_after_seconds=1)
+        asked = _Asked(request, render, asyncio.get_running_loop().create_future(), time.monotonic())
+        self._waiting.append(asked)
+        if self._draining is None or self._draining.done():
+            self._draining = asyncio.create_task(self._drain(), name="desk")
+        return await asked.answer
+
+    async def close(self) -> None:
+        """Serve whoever waits; refuse newcomers."""
+        self._closed = True
+        if self._draining is not None:
+            await self._draining
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch = self._next_batch()
+            if not batch:
+                continue
+            try:
+                await self._serve(batch)
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the desk goes on
+                if len(batch) > 1 and not isinstance(error, (_Uncertain, OSError)):
+                    for asked in batch:
+                        await self._serve_alone(asked)
+                elif len(batch) == 1 and _worth_another_try(error):
+                    await self._serve_alone(batch[0])
+                else:
+                    for asked in batch:
+                        asked.settle(_told(error))
+
+    def _next_batch(self) -> list[_Asked]:
+        """Take whoever waits, in order.
+
+        Whoever waited too long is told so, and whoever has gone away is dropped. Two requests with one key are kept
+        out of one batch, so that the second finds the first one's answer.
+        """
+        batch: list[_Asked] = []
+        keys: set[tuple[UUID, str]] = set()
+        oldest = time.monotonic() - self._limits.deadline_seconds
+        while self._waiting and len(batch) < self._limits.batch:
+            key = self._waiting[0].request.key
+            name = None if key is None else (key.account_id, key.key)
+            if name in keys:
+                break
+            asked = self._waiting.popleft()
+            if asked.since < oldest:
+                asked.settle(Refused(Reason.BUSY, retry_after_seconds=1))
+            elif not asked.answer.done():
+                batch.append(asked)
+                if name is not None:
+                    keys.add(name)
+        return batch
+
+    async def _serve_alone(self, asked: _Asked) -> None:
+        """Serve one request by itself, again where it collided with another process, so that only the guilty fail."""
+        for attempt in range(1, ALONE_ATTEMPTS + 1):
+            try:
+                await self._serve([asked])
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the desk goes on
+                if attempt == ALONE_ATTEMPTS or not _worth_another_try(error):
+                    asked.settle(_told(error))
+                    return
+            else:
+                return
+
+    async def _serve(self, batch: Sequence[_Asked]) -> None:
+        """Gather, decide, keep, commit, answer."""
+        requests = [asked.request for asked in batch]
+        async with self._engine.connect() as tx:
+            facts = await self._gather(tx, requests)
+            kept = await read_answers(tx, [request.key for request in requests if request.key is not None])
+            slots_before = dict(facts.slots)
+            decisions = Decisions(facts)
+            decisions.lapse_what_ran_out()
+            outcomes = [_replay(request, kept) or decisions.decide(request) for request in requests]
+            await _name_alternatives(tx, outcomes, facts)
+            answers = [
+                outcome if isinstance(outcome, Answer) else asked.render(outcome, facts)
+                for asked, outcome in zip(batch, outcomes, strict=True)
+            ]
+            ledger = Ledger(
+                now=facts.now,
+                changes=decisions.changes,
+                walk_ins=decisions.walk_ins,
+                events=[event_of(change, facts, new_id()) for change in decisions.changes],
+                answers=_to_remember(requests, outcomes, answers),
+                slots_before=slots_before,
+                slots_after=facts.slots,
+            )
+            if not ledger.is_empty():
+                await keep(tx, ledger)
+            await _commit(tx)
+        for asked, answer in zip(batch, answers, strict=True):
+            asked.settle(answer)
+
+    async def _gather(self, tx: AsyncConnection, requests: Sequence[Request]) -> Facts:
+        wanted = Wanted(
+            slot_ids={request.slot_id for request in requests if not isinstance(request, Alter)},
+            booking_ids={request.booking_id for request in requests if isinstance(request, Alter)},
+            people={
+                (request.account_id, person_id)
+                for request in requests
+                if isinstance(request, Book)
+                for person_id in request.person_ids
+            },
+        )
+        slots, version = await self._lock(tx, wanted)
+        catalogue = await self._catalogue.at_version(tx, version) if slots else self._catalogue.current
+        facts = Facts(now=self._clock(), catalogue=catalogue, slots={slot.id: slot for slot in slots})
+        await gather(tx, wanted, facts)
+        return facts
+
+
+async def _commit(tx: AsyncConnection) -> None:
+    try:
+        await tx.commit()
+    except (SQLAlchemyError, OSError) as error:
+        raise _Uncertain from error
+
+
+def _replay(request: Request, kept: Mapping[tuple[UUID, str], Answered]) -> Answer | Refused | None:
+    """Return what the request's key was answered with before, or None where the key is new."""
+    if request.key is None:
+        return None
+    answered = kept.get((request.key.account_id, request.key.key))
+    if answered is None:
+        return None
+    if answered.key.fingerprint != request.key.fingerprint:
+        return Refused(Reason.IDEMPOTENCY_KEY_REUSED)
+    return Answer(answered.status, answered.headers, answered.body)
+
+
+async def _name_alternatives(tx: AsyncConnection, outcomes: list[Outcome | Answer], facts: Facts) -> None:
+    """Tell whoever was refused a slot the nearest times at which its service can be booked now."""
+    refused = {
+        position: outcome
+        for position, outcome in enumerate(outcomes)
+        if isinstance(outcome, Refused) and "slot_id" in outcome.facts
+    }
+    if not refused:
+        return
+    nearest = await nearest_free(tx, {outcome.facts["slot_id"] for outcome in refused.values()}, facts.now)
+    for position, outcome in refused.items():
+        free = [{"slot_id": slot.id, "starts_at": slot.starts_at} for slot in nearest[outcome.facts["slot_id"]]]
+        outcomes[position] = Refused(outcome.reason, field=outcome.field, **outcome.facts, alternatives=free)
+
+
+def _to_remember(
+    requests: Sequence[Request], outcomes: Sequence[Outcome | Answer], answers: Sequence[Answer]
+) -> list[Answered]:
+    """Return the answers that are new and came with a key; a key that was reused keeps its first answer."""
+    return [
+        Answered(request.key, answer.status, answer.headers, answer.body)
+        for request, outcome, answer in zip(requests, outcomes, answers, strict=True)
+        if request.key is not None
+        and not isinstance(outcome, Answer)
+        and not (isinstance(outcome, Refused) and outcome.reason is Reason.IDEMPOTENCY_KEY_REUSED)
+    ]
+
+
+def _worth_another_try(error: Exception) -> bool:
+    """Collisions with another process pass: a key or reference just used, a lock not had in time, a deadlock."""
+    return isinstance(error, Collided) or (isinstance(error, DBAPIError) and not error.connection_invalidated)
+
+
+def _told(error: Exception) -> Exception:
+    """Return what whoever asked is told: faults of the database in words, anything else as it is."""
+    if isinstance(error, _Uncertain):
+        return Refused(Reason.UNCERTAIN, retry_after_seconds=1)
+    if isinstance(error, (SQLAlchemyError, OSError, Collided)):
+        busy = Refused(Reason.BUSY, retry_after_seconds=1)
+        busy.__cause__ = error
+        return busy
+    return error

@@ -1,0 +1,154 @@
+"""What may be done to a booking that exists: extend, confirm, cancel, check in, and what the city's own sweep does.
+
+Whether the state allows it is the lifecycle's question (`booking.LIFECYCLE`); who may do it, and when, is asked here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from services.booking.domain.booking import Action, Booking, State, next_state
+from services.booking.domain.catalogue import Venue
+from services.booking.domain.facts import Change, Facts
+from services.booking.domain.policy import CancelBy, Policy
+from services.booking.domain.reason import Reason
+from services.booking.domain.request import Alter
+from services.booking.domain.zone import at_local, local_day
+from shared.refusal import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One alteration, with everything that its rule looks at."""
+
+    request: Alter
+    booking: Booking
+    venue: Venue
+    policy: Policy
+    now: datetime
+
+
+def alter(request: Alter, facts: Facts) -> Change:
+    """Return the booking after `request.action` as a change that is not applied yet.
+
+    Raises:
+        Refused: `booking_unknown` (also to whoever may not see it), `stale_version`, `wrong_state`, `hold_expired`,
+            and what the action's own rule refuses.
+    """
+    booking = facts.bookings.get(request.booking_id)
+    if booking is None or not _may_see(request, booking, facts):
+        raise Refused(Reason.BOOKING_UNKNOWN)
+    if request.expected_version is not None and request.expected_version != booking.version:
+        raise Refused(Reason.STALE_VERSION, current_version=booking.version)
+    state = next_state(booking, request.action, facts.now)
+    service = facts.catalogue.services[booking.service_id]
+    rule = _RULE_OF.get(request.action)
+    after = booking
+    if rule is not None:
+        venue, policy = facts.catalogue.venues[service.venue_id], facts.catalogue.policies[service.policy_id]
+        after = rule(_Case(request, booking, venue, policy, facts.now))
+    after = replace(
+        after,
+        state=state,
+        version=booking.version + 1,
+        hold_until=after.hold_until if state is State.HELD else None,
+        changed_at=facts.now,
+        reason=request.reason,
+    )
+    return Change(before=booking, after=after, action=request.action.value, actor=request.actor)
+
+
+def cancel_deadline(cancel_by: CancelBy, starts_at: datetime) -> datetime:
+    """Return the last instant at which the booker may cancel: the earlier of the policy's two ways to say it."""
+    deadline = starts_at - timedelta(minutes=cancel_by.minutes_before)
+    if cancel_by.days_before is not None and cancel_by.at is not None:
+        day = local_day(starts_at) - timedelta(days=cancel_by.days_before)
+        deadline = min(deadline, at_local(day, cancel_by.at))
+    return deadline
+
+
+def check_in_window(policy: Policy, starts_at: datetime) -> tuple[datetime, datetime]:
+    """Return the first and the last instant at which a party may be checked in."""
+    return (
+        starts_at - timedelta(minutes=policy.check_in.opens_minutes_before),
+        starts_at + timedelta(minutes=policy.check_in.closes_minutes_after),
+    )
+
+
+def _may_see(request: Alter, booking: Booking, facts: Facts) -> bool:
+    """Own bookings, and staff those of their venues: whoever may not see one is told that it is unknown.
+
+    At a wrong door, staff of another venue should hear "not here but there", so they may look a booking up to check
+    it in; not where the service is sensitive, whose very place says too much.
+    """
+    service = facts.catalogue.services[booking.service_id]
+    if booking.account_id == request.actor.account_id or request.actor.serves(service.venue_id):
+        return True
+    sensitive = facts.catalogue.policies[service.policy_id].sensitive
+    return request.action is Action.CHECK_IN and request.actor.role == "staff" and not sensitive
+
+
+def _extend(case: _Case) -> Booking:
+    booking, policy = case.booking, case.policy
+    if booking.extensions >= policy.hold_extensions:
+        raise Refused(Reason.EXTENSIONS_USED, most=policy.hold_extensions, hold_until=booking.hold_until)
+    until = case.now + timedelta(minutes=policy.hold_minutes)
+    return replace(booking, extensions=booking.extensions + 1, hold_until=until)
+
+
+def _confirm(case: _Case) -> Booking:
+    if case.policy.approval and not case.request.actor.serves(case.venue.id):
+        raise Refused(Reason.WAITS_FOR_APPROVAL, hold_until=case.booking.hold_until)
+    if case.now >= case.booking.starts_at:
+        raise Refused(Reason.SLOT_PAST, starts_at=case.booking.starts_at)
+    return case.booking
+
+
+def _cancel(case: _Case) -> Booking:
+    booking = case.booking
+    deadline = cancel_deadline(case.policy.cancel_by, booking.starts_at)
+    by_booker = not case.request.actor.serves(case.venue.id)
+    if by_booker and booking.state is State.CONFIRMED and case.now > deadline:
+        raise Refused(Reason.TOO_LATE_TO_CANCEL, cancel_by=deadline, starts_at=booking.starts_at)
+    return booking
+
+
+def _check_in(case: _Case) -> Booking:
+    venue = case.venue
+    if case.request.venue_id != venue.id:
+        raise Refused(Reason.WRONG_VENUE, venue_id=venue.id, venue_zh=venue.name.zh, venue_en=venue.name.en)
+    if not case.request.actor.serves(venue.id):
+        raise Refused(Reason.NOT_ALLOWED)
+    opens, closes = check_in_window(case.policy, case.booking.starts_at)
+    if case.now < opens:
+        raise Refused(Reason.CHECK_IN_EARLY, opens_at=opens)
+    if case.now > closes:
+        raise Refused(Reason.CHECK_IN_LATE, closed_at=closes)
+    return case.booking
+
+
+def _complete(case: _Case) -> Booking:
+    if case.now < case.booking.ends_at:
+        raise Refused(Reason.WRONG_STATE, state=case.booking.state.value, action=case.request.action.value)
+    return case.booking
+
+
+def _mark_no_show(case: _Case) -> Booking:
+    _, closes = check_in_window(case.policy, case.booking.starts_at)
+    if case.now <= closes:
+        raise Refused(Reason.WRONG_STATE, state=case.booking.state.value, action=case.request.action.value)
+    return case.booking
+
+
+_RULE_OF: Mapping[Action, Callable[[_Case], Booking]] = MappingProxyType(
+    {
+        Action.EXTEND: _extend,
+        Action.CONFIRM: _confirm,
+        Action.CANCEL: _cancel,
+        Action.CHECK_IN: _check_in,
+        Action.COMPLETE: _complete,
+        Action.MARK_NO_SHOW: _mark_no_show,
+    }
+)
+"""What an action asks beyond the lifecycle; lapsing asks nothing more."""

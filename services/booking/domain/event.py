@@ -1,0 +1,46 @@
+"""The event that tells the world of a change: the whole picture of the booking at its new version."""
+
+from uuid import UUID
+
+from services.booking.domain.booking import EVENT_OF
+from services.booking.domain.facts import Change, Facts
+from services.booking.domain.zone import in_words
+from shared.contracts import BookingChanged, Event
+
+
+def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
+    """Return the event of `change`, which must already be applied to `facts`.
+
+    It names no attendee. How to reach the account is the sealed text that only the notify service can open; the local
+    time is rendered here, once, so that no reader of the event does arithmetic with zones.
+    """
+    after = change.after
+    service, venue, policy = facts.offer(facts.slots[after.slot_id])
+    return Event(
+        id=event_id,
+        type=EVENT_OF[after.state],
+        subject=after.id,
+        time=facts.now,
+        data=BookingChanged(
+            booking_id=after.id,
+            version=after.version,
+            reference=after.reference,
+            state=after.state.value,
+            kind=service.kind.value,
+            service_id=service.id,
+            service_name=service.name,
+            venue_id=venue.id,
+            venue_name=venue.name,
+            venue_address=venue.address,
+            sensitive=policy.sensitive,
+            starts_at=after.starts_at,
+            ends_at=after.ends_at,
+            local_start=in_words(after.starts_at),
+            hold_until=after.hold_until,
+            party_size=len(after.claims),
+            account_id=after.account_id,
+            contact=facts.contacts.get(after.account_id),
+            reminders=policy.reminders,
+            reason=after.reason,
+        ),
+    )

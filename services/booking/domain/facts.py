@@ -1,0 +1,118 @@
+"""What the desk knows while it decides one batch, in order: each decision changes what the next one sees.
+
+`Facts` is gathered once, under the locks of every slot that the batch may change. `apply` keeps it true: after it,
+`taken` is again the number of places of live claims, exactly as the database will have it after the commit.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from uuid import UUID
+
+from services.booking.domain.booking import LIVE, Booking, Channel
+from services.booking.domain.catalogue import Catalogue, Service, Venue
+from services.booking.domain.policy import DocumentType, Policy
+from services.booking.domain.request import Actor, WalkIns
+from services.booking.domain.slot import Slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """A person whom an account may book for."""
+
+    person_id: UUID
+    document_type: DocumentType
+    birth_date: date
+    relation: str
+    name_masked: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveClaim:
+    """A place that a person already has somewhere: what limits and clashes are counted on."""
+
+    booking_id: UUID
+    reference: str
+    account_id: UUID
+    slot_id: UUID
+    service_id: str
+    venue_id: str
+    kind: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A booking before (None where it is new) and after; the rows and the event both follow from it."""
+
+    before: Booking | None
+    after: Booking
+    action: str
+    actor: Actor
+
+
+@dataclass(slots=True)
+class Facts:
+    """The gathered facts of one batch."""
+
+    now: datetime
+    catalogue: Catalogue
+    slots: dict[UUID, Slot] = field(default_factory=dict)
+    companions: dict[tuple[UUID, UUID], Companion] = field(default_factory=dict)
+    claims: dict[UUID, list[LiveClaim]] = field(default_factory=dict)
+    bookings: dict[UUID, Booking] = field(default_factory=dict)
+    contacts: dict[UUID, str | None] = field(default_factory=dict)
+    held: dict[UUID, int] = field(default_factory=dict)
+
+    def offer(self, slot: Slot) -> tuple[Service, Venue, Policy]:
+        """Return what the slot belongs to."""
+        service = self.catalogue.services[slot.service_id]
+        return service, self.catalogue.venues[service.venue_id], self.catalogue.policies[service.policy_id]
+
+    def apply(self, change: Change) -> None:
+        """Make `change` part of what the next decision sees."""
+        before, after = change.before, change.after
+        was_live = before is not None and before.state in LIVE
+        is_live = after.state in LIVE
+        self.bookings[after.id] = after
+        self._count_holds(before, after)
+        if was_live != is_live:
+            self._move_places(after, after.seats if is_live else -after.seats)
+            self._move_claims(after, live=is_live)
+
+    def apply_walk_ins(self, walk_ins: WalkIns) -> None:
+        """Count walk-ins on their slot."""
+        slot = self.slots[walk_ins.slot_id]
+        self.slots[slot.id] = replace(
+            slot, taken=slot.taken + walk_ins.people, taken_walk_in=slot.taken_walk_in + walk_ins.people
+        )
+
+    def _count_holds(self, before: Booking | None, after: Booking) -> None:
+        change = int(after.hold_until is not None) - int(before is not None and before.hold_until is not None)
+        if change:
+            self.held[after.account_id] = self.held.get(after.account_id, 0) + change
+
+    def _move_places(self, booking: Booking, places: int) -> None:
+        slot = self.slots[booking.slot_id]
+        counter = places if booking.channel is Channel.COUNTER else 0
+        self.slots[slot.id] = replace(slot, taken=slot.taken + places, taken_counter=slot.taken_counter + counter)
+
+    def _move_claims(self, booking: Booking, *, live: bool) -> None:
+        slot = self.slots[booking.slot_id]
+        for claim in booking.claims:
+            others = [one for one in self.claims.get(claim.person_id, ()) if one.booking_id != booking.id]
+            if live:
+                others.append(
+                    LiveClaim(
+                        booking_id=booking.id,
+                        reference=booking.reference,
+                        account_id=booking.account_id,
+                        slot_id=slot.id,
+                        service_id=slot.service_id,
+                        venue_id=slot.venue_id,
+                        kind=slot.kind,
+                        starts_at=slot.starts_at,
+                        ends_at=slot.ends_at,
+                    )
+                )
+            self.claims[claim.person_id] = others

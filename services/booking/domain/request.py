@@ -1,0 +1,95 @@
+"""What the desk is asked to do, as values: commands, in the imperative.
+
+The identifiers of what would be made come with the request, so that deciding stays pure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.booking.domain.booking import Action, Channel
+from services.booking.domain.policy import PartyKind
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: an account with its role and venues, or the city's own sweep (`account_id` None, role `system`)."""
+
+    account_id: UUID | None
+    role: str
+    venues: frozenset[str] = frozenset()
+
+    def serves(self, venue_id: str) -> bool:
+        """Say whether this actor works at `venue_id`; an administrator works everywhere."""
+        return self.role in {"administrator", "system"} or (
+            self.role in {"staff", "scheduler"} and venue_id in self.venues
+        )
+
+
+SYSTEM = Actor(None, "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An Idempotency-Key of one account, with the fingerprint of the request that it came with."""
+
+    account_id: UUID
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Claim a place in a slot for a party; confirmed at once, or held for the policy's minutes."""
+
+    actor: Actor
+    key: Key | None
+    booking_id: UUID
+    reference: str
+    account_id: UUID
+    slot_id: UUID
+    party_kind: PartyKind
+    person_ids: tuple[UUID, ...]
+    declarations: Mapping[str, str]
+    confirm: bool
+    channel: Channel = Channel.ONLINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alter:
+    """Do `action` to a booking. `expected_version` is what the asker last saw; `venue_id` the door where staff stand."""
+
+    actor: Actor
+    key: Key | None
+    booking_id: UUID
+    action: Action
+    expected_version: int | None = None
+    venue_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmitWalkIns:
+    """Let `people` who did not book in at the door, on the places of `slot_id`."""
+
+    actor: Actor
+    key: Key | None
+    walk_in_id: UUID
+    slot_id: UUID
+    people: int
+
+
+Request = Book | Alter | AdmitWalkIns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkIns:
+    """Walk-ins that were let in, and the places that remain for more of them in the slot."""
+
+    id: UUID
+    slot_id: UUID
+    people: int
+    admitted_at: datetime
+    admitted_by: UUID | None
+    places_left: int
