@@ -71,7 +71,7 @@ class Visit:
 class EdgeOptions:
     """How an `Edge` stands: `identify` returns who a bearer token speaks for, or None where it is not good."""
 
-    identify: Callable[[str], Principal | None]
+    identify: Callable[[str], Awaitable[Principal | None]]
     limits: Limits
     body_limit: int = BODY_LIMIT
     https: bool = False
@@ -99,7 +99,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         visit = scope["visit"] = _visit(scope)
-        visit.principal = self._identify(visit)
+        visit.principal = await self._identify(visit)
         spent = self._spend(scope, visit)
         reply = _Reply(send, self._headers(visit, spent))
         try:
@@ -110,9 +110,9 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the outermost ring: nothing may get past it
             await self._explain(error, visit, scope, reply)
 
-    def _identify(self, visit: Visit) -> Principal | None:
+    async def _identify(self, visit: Visit) -> Principal | None:
         scheme, _, token = visit.headers.get(b"authorization", "").partition(" ")
-        return self._options.identify(token) if token and scheme.lower() == "bearer" else None
+        return await self._options.identify(token) if token and scheme.lower() == "bearer" else None
 
     def _spend(self, scope: Scope, visit: Visit) -> Spent | None:
         path = scope["path"]

@@ -6,7 +6,7 @@ Header fields follow draft-ietf-httpapi-ratelimit-headers.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic
@@ -48,10 +48,10 @@ class Buckets:
         self.rate = rate
         self._clock = clock
         self._most = most
-        self._full_at: dict[str, float] = {}
+        self._full_at: dict[Hashable, float] = {}
         self._interval = rate.window / rate.quota if rate.quota else 0.0
 
-    def spend(self, key: str) -> Spent:
+    def spend(self, key: Hashable) -> Spent:
         """Take one token out of the bucket of `key`, where it has one."""
         now = self._clock()
         rate = self.rate
@@ -96,9 +96,10 @@ class Limits:
         self._address = Buckets(address, clock=clock)
         self._strict = [(prefix, Buckets(rate, clock=clock)) for prefix, rate in (strict or {}).items()]
 
-    def spend(self, path: str, subject: str | None, host: str) -> Spent | None:
+    def spend(self, path: str, subject: Hashable | None, host: str) -> Spent | None:
         """Count one request; None where nothing limits it."""
-        buckets, key = self._account, subject
+        buckets: Buckets = self._account
+        key = subject
         for prefix, strict in self._strict:
             if path.startswith(prefix):
                 buckets, key = strict, None

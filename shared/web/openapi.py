@@ -34,7 +34,7 @@ PROBLEM_SCHEMA: Mapping[str, Any] = {
     "description": "RFC 9457. Other members are the facts of the refusal, as the examples of each code show.",
     "required": ["type", "title", "status", "detail", "instance", "code", "translations"],
     "properties": {
-        "type": {"type": "string", "format": "uri", "description": "Documentation of this code."},
+        "type": {"type": "string", "format": "uri-reference", "description": "Documentation of this code."},
         "title": {"type": "string", "description": "In the language of Content-Language."},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "A sentence to show as it is: what is wrong, and what to do next."},

@@ -65,7 +65,9 @@ class Fact:
     example: Any
 
 
-ProblemTable = Mapping[StrEnum, ProblemText]
+ProblemTable = Mapping[Any, ProblemText]
+"""By reason: the members of a service's own enumeration, or their codes."""
+
 _Part = tuple[bool, tuple[str, ...]]
 """Optional or not, and its pieces: text and the names of facts by turns."""
 
@@ -114,14 +116,14 @@ class Problems:
     """
 
     def __init__(self, table: ProblemTable, *, type_base: str, vocabulary: Vocabulary | None = None) -> None:
-        missing = {reason.value for reason in EdgeReason} - {reason.value for reason in table}
+        missing = {reason.value for reason in EdgeReason} - {str(reason) for reason in table}
         if missing:
             raise ValueError(f"no words for {', '.join(sorted(missing))}")
         self.table = table
         self.vocabulary = vocabulary or {}
         self._type_base = type_base
         self._compiled: dict[str, _Compiled] = {
-            reason.value: _Compiled(text, {language: _compile(pick(text.detail, language)) for language in Language})
+            str(reason): _Compiled(text, {language: _compile(pick(text.detail, language)) for language in Language})
             for reason, text in table.items()
         }
 
@@ -184,7 +186,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(SHANGHAI).isoformat()
     if isinstance(value, Words):
-        return {"zh-CN": value.zh, "en": value.en}
+        return {"zh": value.zh, "en": value.en}
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -3,7 +3,7 @@
 zh-CN comes first: whoever asks for neither language, or for none, is answered in it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from enum import StrEnum
 from functools import lru_cache
@@ -67,20 +67,33 @@ def pick(words: Words, language: Language) -> str:
 def spoken(value: object, language: Language, vocabulary: Vocabulary) -> str:
     """Return a fact as a person reads it in `language`; moments in Asia/Shanghai, to the minute.
 
+    Codes read as their words, also several of them separated by commas; a slot reads as the moment it `starts_at`.
+
     >>> spoken(datetime(2026, 11, 28, 16, 30, tzinfo=SHANGHAI), Language.ZH, {})
     '11月28日 周六 16:30'
     """
-    if isinstance(value, str | Words):
-        words = vocabulary.get(value) if isinstance(value, str) else value
-        return str(value) if words is None else pick(words, language)
-    if isinstance(value, datetime):
-        moment = value.astimezone(SHANGHAI)
-        return f"{_day(moment, language)} {moment:%H:%M}"
-    if isinstance(value, date):
-        return _day(value, language)
-    if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return ("、" if language is Language.ZH else ", ").join(spoken(one, language, vocabulary) for one in value)
+    if isinstance(value, Words):
+        return pick(value, language)
+    if isinstance(value, str):
+        codes = value.split(", ")
+        known = all(code in vocabulary for code in codes)
+        return _listed([pick(vocabulary[code], language) for code in codes], language) if known else value
+    if isinstance(value, date):  # a datetime is one
+        return _moment(value, language) if isinstance(value, datetime) else _day(value, language)
+    if isinstance(value, Mapping):
+        return spoken(value.get("starts_at"), language, vocabulary)
+    if isinstance(value, list | tuple):
+        return _listed([spoken(one, language, vocabulary) for one in value], language)
     return f"{value:%H:%M}" if isinstance(value, time) else str(value)
+
+
+def _listed(words: Sequence[str], language: Language) -> str:
+    return ("、" if language is Language.ZH else ", ").join(words)
+
+
+def _moment(moment: datetime, language: Language) -> str:
+    there = moment.astimezone(SHANGHAI)
+    return f"{_day(there, language)} {there:%H:%M}"
 
 
 def _day(day: date, language: Language) -> str:

@@ -24,11 +24,13 @@ class Reason(StrEnum):
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use"
+    IF_MATCH_INVALID = "if_match_invalid"
     STALE_VERSION = "stale_version"
     INVALID_CURSOR = "invalid_cursor"
     SIGN_IN_CODE_WRONG = "sign_in_code_wrong"
     SIGN_IN_TOO_MANY_TRIES = "sign_in_too_many_tries"
     CREDENTIALS_WRONG = "credentials_wrong"
+    ACCOUNT_DISABLED = "account_disabled"
     # identity
     DOCUMENT_INVALID = "document_invalid"
     DOCUMENT_NOT_ACCEPTED = "document_not_accepted"
@@ -36,6 +38,8 @@ class Reason(StrEnum):
     BIRTH_DATE_CONTRADICTS = "birth_date_contradicts"
     PHONE_INVALID = "phone_invalid"
     PERSON_UNKNOWN = "person_unknown"
+    PERSON_SAVED_ALREADY = "person_saved_already"
+    PEOPLE_LIMIT_REACHED = "people_limit_reached"
     # what is asked for
     SERVICE_UNKNOWN = "service_unknown"
     VENUE_UNKNOWN = "venue_unknown"
