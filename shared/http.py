@@ -12,9 +12,12 @@ from httpx import ASGITransport, MockTransport, Request, Response
 from httpx import HTTPError as HttpError
 from httpx import TimeoutException as Timeout
 
-__all__ = ["ASGITransport", "Client", "HttpError", "MockTransport", "Request", "Response", "Timeout"]
+__all__ = ["NEVER_SENT", "ASGITransport", "Client", "HttpError", "MockTransport", "Request", "Response", "Timeout"]
 
 USER_AGENT = "yuyue"
+
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+"""The kinds of `HttpError` after which the other side surely saw nothing of the request."""
 
 
 class Client(httpx.AsyncClient):
