@@ -119,3 +119,12 @@ class Event:
     time: datetime
     data: EventData
     number: int | None = None
+
+
+BOOKING_SOURCE = "/yuyue/booking"
+"""CloudEvents `source` of the booking service: with an event's id it names the event in the whole world."""
+
+BOOKING_STREAM = "yuyue-booking"
+"""The stream on the bus that holds the booking service's events, and the subjects (event types) that go into it."""
+
+BOOKING_SUBJECTS = ("yuyue.booking.>", "yuyue.sign_in.>")

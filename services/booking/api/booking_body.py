@@ -1,0 +1,176 @@
+"""What a booking looks like to whoever may see it: one shape for every endpoint that answers with a booking."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from services.booking.domain.alteration import cancel_deadline, check_in_window
+from services.booking.domain.booking import LIFECYCLE, Action, Booking, Channel, State
+from services.booking.domain.catalogue import Catalogue, ServiceKind
+from services.booking.domain.policy import PartyKind, Policy
+from services.booking.domain.zone import in_words, local
+from services.booking.store.bookings import Companions
+from shared.contracts import Words
+from shared.web import Answer, Shown, etag
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1908",
+    "reference": "7Q2M-K4ZD-9",
+    "state": "confirmed",
+    "version": 2,
+    "service": {
+        "id": "dalian-museum-evening-entry",
+        "kind": "museum",
+        "name": {"zh": "延时开放分时入场", "en": "Evening timed entry"},
+    },
+    "venue": {
+        "id": "dalian-museum",
+        "name": {"zh": "大连博物馆", "en": "Dalian Museum"},
+        "address": {"zh": "示例地址", "en": "Sample address"},
+        "district_id": "shahekou",
+    },
+    "slot_id": "01936f2e-0000-7def-8a3b-000000000001",
+    "starts_at": "2026-11-28T16:30:00+08:00",
+    "ends_at": "2026-11-28T17:00:00+08:00",
+    "local_start": "2026-11-28 16:30",
+    "hold_until": None,
+    "party": "one_person",
+    "people": [{"person_id": "01936f2e-0000-7def-8a3b-000000000002", "name": "王*", "relation": "self"}],
+    "seats": 1,
+    "channel": "online",
+    "declarations": {},
+    "cancel_by": "2026-11-28T15:30:00+08:00",
+    "check_in": {
+        "opens_at": "2026-11-28T16:15:00+08:00",
+        "closes_at": "2026-11-28T17:00:00+08:00",
+    },
+    "reminders": [1440, 120],
+    "actions": ["cancel"],
+    "reason": None,
+    "created_at": "2026-11-23T10:00:00+08:00",
+    "changed_at": "2026-11-23T10:01:00+08:00",
+}
+
+_BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.CANCEL)
+
+
+class ServiceShown(Shown):
+    """The service that is booked."""
+
+    id: str
+    kind: ServiceKind
+    name: Words
+
+
+class VenueShown(Shown):
+    """Where to go, or who comes."""
+
+    id: str
+    name: Words
+    address: Words
+    district_id: str
+
+
+class PersonShown(Shown):
+    """One of the party, under the name that the account gave them, masked."""
+
+    person_id: UUID
+    name: Annotated[str, Field(description="Masked: 王*.")]
+    relation: str
+
+
+class CheckInShown(Shown):
+    """When the door checks the party in."""
+
+    opens_at: datetime
+    closes_at: datetime
+
+
+class BookingShown(Shown):
+    """A booking at `version`, which is also its ETag. Times carry the venue's offset, +08:00."""
+
+    id: UUID
+    reference: Annotated[str, Field(description="To read aloud, or to type at the door.")]
+    state: State
+    version: int
+    service: ServiceShown
+    venue: VenueShown
+    slot_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    local_start: Annotated[str, Field(description="The venue's local time, ready to show.")]
+    hold_until: Annotated[datetime | None, Field(description="Until when the place is held; null once confirmed.")]
+    party: PartyKind
+    people: list[PersonShown]
+    seats: Annotated[int, Field(description="Places taken in the slot.")]
+    channel: Channel
+    declarations: dict[str, str]
+    cancel_by: Annotated[datetime, Field(description="The last moment at which the booker may cancel.")]
+    check_in: CheckInShown
+    reminders: Annotated[list[int], Field(description="Minutes before the start.")]
+    actions: Annotated[list[Action], Field(description="What the booker may do now.")]
+    reason: Annotated[str | None, Field(description="Why it was cancelled or lapsed, where somebody said so.")]
+    created_at: datetime
+    changed_at: datetime
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+
+def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions, now: datetime) -> BookingShown:
+    """Return `booking` as it must be seen at `now`: a hold that has run out is shown as lapsed."""
+    service = catalogue.services[booking.service_id]
+    venue = catalogue.venues[service.venue_id]
+    policy = catalogue.policies[service.policy_id]
+    opens, closes = check_in_window(policy, booking.starts_at)
+    state = booking.state_at(now)
+    return BookingShown(
+        id=booking.id,
+        reference=booking.reference,
+        state=state,
+        version=booking.version,
+        service=ServiceShown(id=service.id, kind=service.kind, name=service.name),
+        venue=VenueShown(id=venue.id, name=venue.name, address=venue.address, district_id=venue.district_id),
+        slot_id=booking.slot_id,
+        starts_at=local(booking.starts_at),
+        ends_at=local(booking.ends_at),
+        local_start=in_words(booking.starts_at),
+        hold_until=local(booking.hold_until) if booking.hold_until and state is State.HELD else None,
+        party=PartyKind(booking.party_kind),
+        people=[_person(booking.account_id, claim.person_id, companions) for claim in booking.claims],
+        seats=booking.seats,
+        channel=booking.channel,
+        declarations=dict(booking.declarations),
+        cancel_by=local(cancel_deadline(policy.cancel_by, booking.starts_at)),
+        check_in=CheckInShown(opens_at=local(opens), closes_at=local(closes)),
+        reminders=list(policy.reminders),
+        actions=_actions(booking, state, policy, now),
+        reason=booking.reason,
+        created_at=local(booking.created_at),
+        changed_at=local(booking.changed_at),
+    )
+
+
+def booking_answer(status: int, shown: BookingShown) -> Answer:
+    """Return the finished answer, with the version as its entity tag."""
+    headers = {"content-type": "application/json", "etag": etag(shown.version)}
+    if status == 201:
+        headers["location"] = f"/api/v1/bookings/{shown.id}"
+    return Answer(status, headers, shown.model_dump_json().encode())
+
+
+def _person(account_id: UUID, person_id: UUID, companions: Companions) -> PersonShown:
+    companion = companions[account_id, person_id]
+    return PersonShown(person_id=person_id, name=companion.name_masked, relation=companion.relation)
+
+
+def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> list[Action]:
+    """Return what the booker may do: the lifecycle's actions less those that the policy or the time forbids."""
+    possible = [action for action in _BY_THE_BOOKER if action in LIFECYCLE[state]]
+    forbidden = {
+        Action.EXTEND: booking.extensions >= policy.hold_extensions,
+        Action.CONFIRM: policy.approval or now >= booking.starts_at,
+        Action.CANCEL: state is State.CONFIRMED and now > cancel_deadline(policy.cancel_by, booking.starts_at),
+    }
+    return [action for action in possible if not forbidden[action]]
