@@ -69,14 +69,18 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeOptions:
-    """How an `Edge` stands: `identify` returns who a bearer token speaks for, or None where it is not good."""
+    """How an `Edge` stands.
+
+    `identify` returns who a bearer token speaks for, or None where it is not good. `is_unavailable` tells an exception
+    that means "not now" (503) from one that means "broken" (500). `unlimited` are paths without a rate limit.
+    """
 
     identify: Callable[[str], Awaitable[Principal | None]]
     limits: Limits
     body_limit: int = BODY_LIMIT
     https: bool = False
     unlimited: frozenset[str] = frozenset({"/healthz", "/readyz"})
-    unavailable: tuple[type[Exception], ...] = field(default_factory=tuple)
+    is_unavailable: Callable[[Exception], bool] = field(default=lambda _: False)
 
 
 class Edge:
@@ -85,7 +89,7 @@ class Edge:
     Args:
         app: what is inside.
         problems: writes the answers to what is refused here.
-        options: see `EdgeOptions`; `unavailable` are exceptions that mean "not now" (503), not "broken" (500).
+        options: see `EdgeOptions`.
     """
 
     def __init__(self, app: ASGIApp, problems: Problems, options: EdgeOptions) -> None:
@@ -99,11 +103,13 @@ class Edge:
             await self._app(scope, receive, send)
             return
         visit = scope["visit"] = _visit(scope)
-        visit.principal = await self._identify(visit)
-        spent = self._spend(scope, visit)
-        reply = _Reply(send, self._headers(visit, spent))
+        reply = _Reply(send, [(b"x-request-id", visit.request_id.encode()), *self._always])
         try:
-            _refuse_too_many(spent)
+            visit.principal = await self._identify(visit)
+            spent = self._spend(scope, visit)
+            if spent is not None:
+                reply.headers += spent.headers()
+                _refuse_too_many(spent)
             inner = await self._take_body(scope, visit, receive)
             if inner is not None:
                 await self._app(scope, inner, reply)
@@ -121,10 +127,6 @@ class Edge:
         principal, client = visit.principal, scope.get("client")
         subject = None if principal is None else principal.subject
         return self._options.limits.spend(path, subject, client[0] if client else "")
-
-    def _headers(self, visit: Visit, spent: Spent | None) -> list[tuple[bytes, bytes]]:
-        own = [(b"x-request-id", visit.request_id.encode()), *self._always]
-        return own if spent is None else own + spent.headers()
 
     async def _take_body(self, scope: Scope, visit: Visit, receive: Receive) -> Receive | None:
         """Return a `receive` that hands on the body whole; None where the client went away meanwhile."""
@@ -149,7 +151,7 @@ class Edge:
         facts = {"request_id": visit.request_id, "method": scope["method"], "path": scope["path"]}
         if isinstance(error, Refused):
             refused = error
-        elif isinstance(error, self._options.unavailable):
+        elif self._options.is_unavailable(error):
             _log.warning("request_not_available", extra=facts, exc_info=error)
             refused = Refused(EdgeReason.BUSY, retry_after_seconds=1)
         else:
@@ -163,25 +165,25 @@ class Edge:
 class _Reply:
     """The `send` that adds the headers every answer has."""
 
-    __slots__ = ("_headers", "_send", "started")
+    __slots__ = ("_send", "headers", "started")
 
     def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._send = send
-        self._headers = headers
+        self.headers = headers
         self.started = False
 
     def __call__(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.started = True
-            headers = [*message.get("headers", ()), *self._headers]
+            headers = [*message.get("headers", ()), *self.headers]
             names = {name for name, _ in headers}
             headers += [one for one in _UNLESS_SET if one[0] not in names]
             message["headers"] = headers
         return self._send(message)
 
 
-def _refuse_too_many(spent: Spent | None) -> None:
-    if spent is not None and spent.wait:
+def _refuse_too_many(spent: Spent) -> None:
+    if spent.wait:
         raise Refused(EdgeReason.TOO_MANY_REQUESTS, retry_after_seconds=spent.wait)
 
 

@@ -1,0 +1,29 @@
+"""A database connection for the rings that only pass it on, and which of its failures mean "not now"."""
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+Engine = AsyncEngine
+Connection = AsyncConnection
+
+DatabaseError = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""Whatever may go wrong on the way to the database and back."""
+
+_NOT_NOW = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeout,
+    ConnectionError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Say whether `error` means "not now" (the database is starting, gone or too busy), not a wrong statement of ours."""
+    return isinstance(error, _NOT_NOW) or (isinstance(error, DBAPIError) and error.connection_invalidated)

@@ -1,0 +1,82 @@
+"""What was answered under which Idempotency-Key. A row stands from the commit of the work it answers, or not at all.
+
+Rows live until the sweep takes them away, after at least 24 hours: whether one still counts is decided by its being
+there and by nothing else, so that two readers never disagree.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, and_, delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from services.booking.domain.request import Key
+from services.booking.store.database import Connection
+from services.booking.store.keeping import Answered
+from services.booking.tables import idempotency
+
+_UNFINISHED = 0
+"""The status of a row whose work is being done in the same transaction: nobody else ever sees it."""
+
+_READ = text(
+    "SELECT account_id, key, fingerprint, status, headers, body FROM idempotency"
+    " JOIN unnest(CAST(:account_ids AS uuid[]), CAST(:keys AS text[])) AS asked(account_id, key) USING (account_id, key)"
+)
+
+
+async def read_answers(tx: Connection, keys: Sequence[Key]) -> Mapping[tuple[UUID, str], Answered]:
+    """Return what was answered before, by account and key; keys that are new are not in it."""
+    if not keys:
+        return {}
+    binds = {"account_ids": [key.account_id for key in keys], "keys": [key.key for key in keys]}
+    rows = await tx.execute(_READ, binds)
+    return {(row.account_id, row.key): _answered(row) for row in rows}
+
+
+async def claim_key(tx: Connection, key: Key, now: datetime) -> Answered | None:
+    """Make `key` this transaction's own, or return what it was answered with.
+
+    While another transaction holds the same key, this waits for its end: if it commits, its answer is returned; if it
+    fails, the key is this transaction's after all.
+    """
+    row = insert(idempotency).values(
+        account_id=key.account_id,
+        key=key.key,
+        fingerprint=key.fingerprint,
+        status=_UNFINISHED,
+        headers={},
+        body=b"",
+        created_at=now,
+    )
+    while True:
+        claimed = await tx.execute(row.on_conflict_do_nothing().returning(idempotency.c.key))
+        if claimed.first() is not None:
+            return None
+        found = (await tx.execute(select(idempotency).where(_is(key)))).first()
+        if found is not None:  # else the sweep took it away in between
+            return _answered(found)
+
+
+async def finish_key(tx: Connection, answered: Answered) -> None:
+    """Write the answer under a key that `claim_key` made this transaction's own."""
+    await tx.execute(
+        update(idempotency)
+        .where(_is(answered.key))
+        .values(status=answered.status, headers=dict(answered.headers), body=answered.body)
+    )
+
+
+async def forget_answers(tx: Connection, before: datetime) -> int:
+    """Delete answers that are older than `before`; return how many."""
+    return (await tx.execute(delete(idempotency).where(idempotency.c.created_at < before))).rowcount
+
+
+def _is(key: Key) -> ColumnElement[bool]:
+    return and_(idempotency.c.account_id == key.account_id, idempotency.c.key == key.key)
+
+
+def _answered(row: Row[Any]) -> Answered:
+    key = Key(row.account_id, row.key, row.fingerprint)
+    return Answered(key, row.status, row.headers, row.body)
