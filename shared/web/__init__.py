@@ -8,7 +8,7 @@ from shared.web.openapi import ProblemDocs, Responses, describe
 from shared.web.pages import Page, decode_cursor, encode_cursor, link_header, next_link
 from shared.web.problems import Answer, Fact, Problems, ProblemTable, ProblemText, install_problems, to_json
 from shared.web.reason import EdgeReason
-from shared.web.routes import StrictRoute, add_routes, router, visit_of
+from shared.web.routes import StrictRoute, add_routes, strict_router, visit_of
 from shared.web.words import Language, Vocabulary, negotiate, pick, spoken
 
 __all__ = [
@@ -46,8 +46,8 @@ __all__ = [
     "next_link",
     "parse_idempotency_key",
     "pick",
-    "router",
     "spoken",
+    "strict_router",
     "to_json",
     "visit_of",
 ]

@@ -36,7 +36,7 @@ class StrictRoute(APIRoute):
         return strict
 
 
-def router(**options: Any) -> APIRouter:
+def strict_router(**options: Any) -> APIRouter:
     """Return a router of strict routes; options are FastAPI's (`prefix`, `tags`, …)."""
     return APIRouter(route_class=StrictRoute, **options)
 

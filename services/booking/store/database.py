@@ -1,6 +1,7 @@
 """A database connection for the rings that only pass it on, and which of its failures mean "not now"."""
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -27,3 +28,13 @@ _NOT_NOW = (
 def is_unavailable(error: Exception) -> bool:
     """Say whether `error` means "not now" (the database is starting, gone or too busy), not a wrong statement of ours."""
     return isinstance(error, _NOT_NOW) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+async def answers(engine: Engine) -> None:
+    """Return if the database answers a query.
+
+    Raises:
+        Exception: one of `DatabaseError` where it does not.
+    """
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
