@@ -1,0 +1,56 @@
+"""What a channel is to the delivery: something that is opened for a batch and hands over one letter at a time.
+
+A carrier never raises for what a provider does or fails to do: that is an `Outcome`. It keeps no state between
+batches, retries nothing and decides nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from services.notify.domain.message import Language
+from services.notify.domain.outcome import Outcome
+from services.notify.renderer import Rendered, RenderedSms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """An e-mail to one person. `message_id` is the message's own: every attempt carries the same."""
+
+    message_id: UUID
+    to: str
+    language: Language
+    words: Rendered
+    html: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMessage:
+    """A text message to one person, `to` a number in E.164 form."""
+
+    message_id: UUID
+    to: str
+    words: RenderedSms
+
+
+Letter_contra = TypeVar("Letter_contra", Mail, TextMessage, contravariant=True)
+
+Send = Callable[[Letter_contra], Awaitable[Outcome]]
+"""Hands over one letter; may be called concurrently while its carrier is open."""
+
+
+class Carrier(Protocol[Letter_contra]):
+    """A provider of one channel."""
+
+    @property
+    def provider(self) -> str:
+        """The name under which attempts are recorded."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[Send[Letter_contra]]:
+        """Return what to send a batch with; connections live no longer than the batch."""
+        ...

@@ -1,0 +1,194 @@
+"""E-mail over SMTP (RFC 5321).
+
+What is known after an attempt depends on how far it came. Before the content was handed over, whatever goes wrong, the
+message surely did not leave. A reply to the content is a fact. If the connection goes, or time runs out, between the
+content and its reply, the server may have taken it: the outcome is unknown, and the message is not sent again. Should
+one leave twice all the same, both copies bear the same Message-ID, by which mail stores recognise a repetition.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as CRLF
+from email.utils import format_datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+
+from services.notify.channels.carrier import Mail, Send
+from services.notify.domain.message import Why
+from services.notify.domain.outcome import Outcome, accepted, permanent, temporary, unknown
+from shared.clock import SHANGHAI
+
+_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """Where mail goes and from whom. `seconds` bounds each reply; `connections` are opened for a batch, at most."""
+
+    host: str
+    port: int
+    sender: str
+    sender_name: str
+    starttls: bool = False
+    user: str | None = None
+    password: str | None = None
+    seconds: float = 15.0
+    connections: int = 8
+
+
+class Stage(StrEnum):
+    """How far an attempt has come; the same reply means different things at different stages."""
+
+    GREETING = "greeting"
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+    CONTENT = "content"
+
+
+_OUTCOMES: Mapping[tuple[Stage, int], tuple[bool, Why]] = MappingProxyType(
+    {
+        # whoever is refused before the recipient is named is we ourselves: that passes when somebody puts it right
+        (Stage.GREETING, 4): (True, Why.PROVIDER_BUSY),
+        (Stage.GREETING, 5): (True, Why.PROVIDER_REFUSES_US),
+        (Stage.SENDER, 4): (True, Why.PROVIDER_BUSY),
+        (Stage.SENDER, 5): (True, Why.PROVIDER_REFUSES_US),
+        (Stage.RECIPIENT, 4): (True, Why.PROVIDER_BUSY),
+        (Stage.RECIPIENT, 5): (False, Why.ADDRESS_REFUSED),
+        (Stage.CONTENT, 4): (True, Why.PROVIDER_BUSY),
+        (Stage.CONTENT, 5): (False, Why.CONTENT_REFUSED),
+    }
+)
+"""By stage and first digit of the reply: whether it may pass, and why."""
+
+
+def outcome_of(stage: Stage, code: int, text: str) -> Outcome:
+    """Return what an SMTP reply means; of its text only the enhanced status code (RFC 3463) is kept."""
+    enhanced = _ENHANCED.match(text)
+    words = f"{code} {enhanced[1]}" if enhanced else str(code)
+    passes, why = _OUTCOMES.get((stage, code // 100), (True, Why.PROVIDER_REFUSES_US))
+    return temporary(why, words) if passes else permanent(why, words)
+
+
+def compose(mail: Mail, server: MailServer) -> EmailMessage:
+    """Return the mail: plain text and HTML with the same words, a stable Message-ID, marked as sent by a machine.
+
+    Raises:
+        ValueError: the address is none that SMTP could carry (RFC 5321 without SMTPUTF8).
+    """
+    message = EmailMessage(policy=CRLF)
+    message["From"] = Address(server.sender_name, addr_spec=server.sender)
+    message["To"] = _address(mail.to)
+    message["Subject"] = mail.words.title
+    message["Date"] = format_datetime(mail.at.astimezone(SHANGHAI))
+    message["Message-ID"] = f"<{mail.message_id}@{server.sender.rpartition('@')[2]}>"
+    message["Content-Language"] = mail.language.value
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply to this
+    message.set_content(mail.words.body + "\n", cte="base64")
+    message.add_alternative(mail.html, subtype="html", cte="base64")
+    return message
+
+
+def _address(given: str) -> Address:
+    if not given.isascii():
+        raise ValueError("an address outside ASCII")
+    try:
+        return Address(addr_spec=given)
+    except (MessageError, IndexError):  # the parser's other ways to say that it is no address
+        raise ValueError("not an address") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    """The carrier of e-mail."""
+
+    server: MailServer
+    provider: str = "smtp"
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Send[Mail]]:
+        """Open for a batch: connections are made as they are needed, shared by the batch, and closed after it."""
+        post = _Post(self.server)
+        try:
+            yield post.send
+        finally:
+            await post.close()
+
+
+class _Post:
+    """The connections of one batch."""
+
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+        self._idle: list[SMTP] = []
+        self._places = asyncio.Semaphore(server.connections)
+
+    async def send(self, mail: Mail) -> Outcome:
+        try:
+            message = compose(mail, self._server)
+        except ValueError:
+            return permanent(Why.ADDRESS_REFUSED, "not_an_address")
+        async with self._places:
+            try:
+                client = self._idle.pop() if self._idle else await self._connect()
+            except SMTPResponseException as reply:
+                return outcome_of(Stage.GREETING, reply.code, reply.message)
+            except (SMTPException, OSError) as error:
+                return temporary(Why.PROVIDER_UNREACHABLE, type(error).__name__)
+            return await self._hand_over(client, mail.to, message.as_bytes())
+
+    async def close(self) -> None:
+        """Say goodbye; whatever was sent is already settled, so no failure here matters."""
+        for client in self._idle:
+            with suppress(SMTPException, OSError):
+                await client.quit()
+            client.close()
+        self._idle.clear()
+
+    async def _connect(self) -> SMTP:
+        server = self._server
+        client = SMTP(
+            hostname=server.host,
+            port=server.port,
+            start_tls=server.starttls,
+            username=server.user,
+            password=server.password,
+            timeout=server.seconds,
+            local_hostname=server.sender.rpartition("@")[2],
+        )
+        await client.connect()
+        return client
+
+    async def _hand_over(self, client: SMTP, to: str, content: bytes) -> Outcome:
+        stage = Stage.SENDER
+        try:
+            await client.mail(self._server.sender)
+            stage = Stage.RECIPIENT
+            await client.rcpt(to)
+            stage = Stage.CONTENT
+            reply = await client.data(content)
+        except SMTPResponseException as refusal:
+            await self._put_back(client)
+            return outcome_of(stage, refusal.code, refusal.message)
+        except (SMTPException, OSError) as error:
+            client.close()
+            code = f"{stage.value}:{type(error).__name__}"
+            return unknown(code) if stage is Stage.CONTENT else temporary(Why.PROVIDER_UNREACHABLE, code)
+        self._idle.append(client)
+        return accepted(str(reply.code))
+
+    async def _put_back(self, client: SMTP) -> None:
+        """Keep the connection for the next mail, if it can be brought back to the beginning."""
+        try:
+            await client.rset()
+        except (SMTPException, OSError):
+            client.close()
+        else:
+            self._idle.append(client)

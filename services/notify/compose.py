@@ -1,0 +1,115 @@
+"""A due message becomes a letter: the address is opened from its seal, the words are rendered, at the last moment.
+
+Nothing of either is kept. A letter lives in memory for the length of one attempt; what stays behind is the template,
+its version and the fingerprint of the words.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from services.notify.channels.carrier import Mail, TextMessage
+from services.notify.domain.dispatch import Due, Said
+from services.notify.domain.message import Kind, Language, Why
+from services.notify.domain.rendering import Appointment, Wording, language_of, values_of, wording_of
+from services.notify.renderer import Templates
+from services.notify.store.inbox import Entry
+from shared.contracts import Contact, SignInMessage, Words
+from shared.sealing import CannotOpen, Opener
+
+
+class Unsendable(Exception):  # noqa: N818 - it says what the message is
+    """There is nobody to send it to; `why` says so in the decision log."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Makes letters.
+
+    Every method raises `Unsendable` where there is no address, and `renderer.TemplateFault` where the words fail.
+    """
+
+    templates: Templates
+    opener: Opener
+
+    def entry(self, due: Due) -> tuple[Entry, Said]:
+        """Return what the in-app inbox shows, in both languages: the reader may change theirs afterwards."""
+        appointment = _appointment(due)
+        wording = wording_of(appointment)
+        chinese, english = (
+            self.templates.message(due.key.kind, language, wording, values_of(appointment, language))
+            for language in (Language.ZH_CN, Language.EN)
+        )
+        fingerprint = sha256(chinese.fingerprint + english.fingerprint).digest()
+        return (
+            Entry(
+                due=due,
+                sensitive=appointment.sensitive,
+                title=Words(zh=chinese.title, en=english.title),
+                body=Words(zh=chinese.body, en=english.body),
+            ),
+            Said(template=chinese.template, version=chinese.version, fingerprint=fingerprint),
+        )
+
+    def mail(self, due: Due, now: datetime) -> tuple[Mail, Said]:
+        """Return an e-mail in the reader's language."""
+        appointment, contact = _appointment(due), self._contact(due)
+        if not contact.email:
+            raise Unsendable(Why.NO_EMAIL_ADDRESS)
+        language = language_of(contact.language)
+        words = self.templates.message(
+            due.key.kind, language, wording_of(appointment), values_of(appointment, language)
+        )
+        mail = Mail(
+            message_id=due.id,
+            to=contact.email,
+            language=language,
+            words=words,
+            html=self.templates.html(words, language),
+            at=now,
+        )
+        return mail, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
+
+    def text_message(self, due: Due, _now: datetime) -> tuple[TextMessage, Said]:
+        """Return a text message: a one-time code, or a word about a booking, in the reader's language."""
+        if due.key.kind is Kind.SIGN_IN_CODE:
+            return self._sign_in_code(due)
+        appointment, contact = _appointment(due), self._contact(due)
+        if not contact.phone:
+            raise Unsendable(Why.NO_PHONE_NUMBER)
+        language = language_of(contact.language)
+        words = self.templates.sms(due.key.kind, language, wording_of(appointment), values_of(appointment, language))
+        letter = TextMessage(message_id=due.id, to=contact.phone, words=words)
+        return letter, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
+
+    def _sign_in_code(self, due: Due) -> tuple[TextMessage, Said]:
+        message = self._sign_in(due)
+        words = self.templates.sms(due.key.kind, language_of(message.language), Wording.NEUTRAL, {"code": message.code})
+        letter = TextMessage(message_id=due.id, to=message.phone, words=words)
+        return letter, Said(template=words.template, version=words.version, fingerprint=None)
+
+    def _contact(self, due: Due) -> Contact:
+        if due.contact is None:
+            raise Unsendable(Why.NO_CONTACT)
+        try:
+            return self.opener.open_contact(due.contact)
+        except CannotOpen:
+            raise Unsendable(Why.CONTACT_UNREADABLE) from None
+
+    def _sign_in(self, due: Due) -> SignInMessage:
+        if due.sealed is None:
+            raise Unsendable(Why.NO_CONTACT)
+        try:
+            return self.opener.open_sign_in(due.sealed)
+        except CannotOpen:
+            raise Unsendable(Why.CONTACT_UNREADABLE) from None
+
+
+def _appointment(due: Due) -> Appointment:
+    if due.appointment is None:
+        raise ValueError(f"message {due.id} is about no booking that is known")
+    return due.appointment

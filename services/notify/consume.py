@@ -1,0 +1,62 @@
+"""What an event does to our tables. Called in the transaction that also settles the event, so it is done once.
+
+Events come at least once and may come late: the version decides, not the order of arrival. Contact data is opened
+here only to see which addresses exist; what is stored stays sealed.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notify.domain.message import NOBODY, Reach
+from services.notify.domain.planning import Circumstances, Rules, plan_booking, plan_sign_in
+from services.notify.domain.rendering import appointment_of
+from services.notify.store import bookings, messages
+from shared.clock import Clock
+from shared.contracts import BookingChanged, Event, SignInCodeRequested
+from shared.sealing import CannotOpen, Opener
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Handles events: `handle` is what a `shared.inbox.Consumer` calls."""
+
+    opener: Opener
+    clock: Clock
+    rules: Rules = field(default_factory=Rules)
+
+    async def handle(self, tx: AsyncConnection, event: Event) -> None:
+        """Plan what `event` makes us say, and end what it makes untrue."""
+        now = self.clock()
+        match event.data:
+            case BookingChanged() as booking:
+                await self._booking_changed(tx, event, booking, now)
+            case SignInCodeRequested() as request:
+                plan = plan_sign_in(request, now)
+                await messages.plan(tx, plan.messages, event.id, now, sealed=request.sealed)
+
+    async def _booking_changed(self, tx: AsyncConnection, event: Event, booking: BookingChanged, now: datetime) -> None:
+        subject = (booking.booking_id, booking.version)
+        known = await bookings.known(tx, booking.booking_id)
+        circumstances = Circumstances(known=known, reach=self._reach(booking.contact), rules=self.rules, now=now)
+        plan = plan_booking(event.type, booking, circumstances)
+        if plan.silence is not None:
+            await messages.note_silence(tx, subject, plan.silence, event.id, now)
+        if plan.supersede is None or not await bookings.keep(tx, appointment_of(booking), booking.contact, now):
+            return
+        await messages.supersede(tx, subject, plan.supersede, event.id, now)
+        await messages.plan(tx, plan.messages, event.id, now)
+
+    def _reach(self, sealed: str | None) -> Reach:
+        if sealed is None:
+            return NOBODY
+        try:
+            contact = self.opener.open_contact(sealed)
+        except CannotOpen:
+            _log.error("contact_unreadable: is it sealed for a key that this service no longer has?")
+            return Reach(email=False, phone=False, readable=False)
+        return Reach(email=bool(contact.email), phone=bool(contact.phone))

@@ -1,0 +1,99 @@
+"""A message on its way out: what a worker finds when it is due, and what it decides to do with it. Pure.
+
+A decision is a `Move` from one state of the lifecycle to the next. The store applies it only to a row that is still
+in the state, and under the lease, that the decision was made for; whoever lost the lease has decided nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.notify.domain.lifecycle import Action, State, next_state
+from services.notify.domain.message import BusinessKey, Evidence, Urgency, Why
+from services.notify.domain.outcome import Outcome
+from services.notify.domain.rendering import Appointment
+from services.notify.domain.retry import Tried, after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A message as its row stands, with what is now known of the booking it speaks of (None for a sign-in code)."""
+
+    id: UUID
+    key: BusinessKey
+    urgency: Urgency
+    expires_at: datetime
+    state: State
+    lease_token: UUID | None
+    attempt: int
+    sealed: str | None
+    known_version: int | None
+    appointment: Appointment | None
+    contact: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Whoever holds `token` may work on the message until `until`."""
+
+    token: UUID
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The words as they were sent, by template and fingerprint.
+
+    A one-time code leaves no fingerprint: six digits can be guessed from one.
+    """
+
+    template: str
+    version: int
+    fingerprint: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What is to become of `due`: `lease` where it is taken, `visible_at` where it is put back for later."""
+
+    due: Due
+    action: Action
+    why: Why
+    lease: Lease | None = None
+    visible_at: datetime | None = None
+    evidence: Evidence = Evidence.NONE
+    said: Said | None = None
+
+    @property
+    def after(self) -> State:
+        """The state that the message is put in."""
+        return next_state(self.due.state, self.action)
+
+
+def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
+    """Return what a worker does with a message whose time has come.
+
+    A message found in `sending` had its lease run out there: a worker died between the record of the attempt and the
+    record of its outcome, and nobody knows whether the message left.
+    """
+    if due.state is State.SENDING:
+        return Move(due=due, action=Action.DOUBT, why=Why.LEASE_RAN_OUT)
+    if due.known_version is not None and due.known_version != due.key.subject_version:
+        return Move(due=due, action=Action.SUPERSEDE, why=Why.NEWER_VERSION)
+    if due.expires_at <= now:
+        return Move(due=due, action=Action.EXPIRE, why=Why.NO_LONGER_USEFUL)
+    return Move(due=due, action=Action.CLAIM, why=Why.TAKEN, lease=lease)
+
+
+def on_outcome(due: Due, outcome: Outcome, said: Said | None, now: datetime, chance: float) -> Move:
+    """Return what follows an attempt that was started on `due`, which counts it already. `chance`: from 0 to 1."""
+    tried = Tried(attempt=due.attempt, urgency=due.urgency, expires_at=due.expires_at)
+    following = after(tried, outcome, now, chance)
+    return Move(
+        due=due,
+        action=following.action,
+        why=following.why,
+        visible_at=following.visible_at,
+        evidence=following.evidence,
+        said=said,
+    )

@@ -1,0 +1,131 @@
+"""What a message is: its kind, its channel, how urgent it is, how well it is known to have arrived. Pure values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from uuid import UUID
+
+from services.notify.domain.lifecycle import State
+
+
+class Kind(StrEnum):
+    """What a message is for; the name of its template."""
+
+    CONFIRMATION = "confirmation"
+    REMINDER = "reminder"
+    CANCELLATION = "cancellation"
+    HOLD_LAPSED = "hold_lapsed"
+    SIGN_IN_CODE = "sign_in_code"
+
+
+class Channel(StrEnum):
+    IN_APP = "in_app"
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Language(StrEnum):
+    ZH_CN = "zh-CN"
+    EN = "en"
+
+
+class Urgency(IntEnum):
+    """The lane a message waits in; the lower is served first, so a wall of reminders never delays a sign-in code."""
+
+    NOW = 0
+    SOON = 1
+    ROUTINE = 2
+
+
+class Evidence(IntEnum):
+    """How much is known of a message's arrival. It only ever rises, whatever order the proofs come in."""
+
+    NONE = 0
+    ACCEPTED = 1
+    """A provider took it over."""
+    DELIVERED = 2
+    """It lies in the reader's own mailbox, phone or inbox."""
+    READ = 3
+
+
+class Why(StrEnum):
+    """Why something was done with a message, or not: the codes of the decision log."""
+
+    # planned
+    CONFIRMED = "confirmed"
+    DUE_BEFORE_START = "due_before_start"
+    CANCELLED = "cancelled"
+    HOLD_RAN_OUT = "hold_ran_out"
+    CODE_REQUESTED = "code_requested"
+    # not planned
+    STALE_EVENT = "stale_event"
+    NOTHING_TO_SAY = "nothing_to_say"
+    ONLY_A_HOLD = "only_a_hold"
+    # suppressed
+    DUE_TIME_PASSED = "due_time_passed"
+    NO_LONGER_USEFUL = "no_longer_useful"
+    NO_EMAIL_ADDRESS = "no_email_address"
+    NO_PHONE_NUMBER = "no_phone_number"
+    NO_CONTACT = "no_contact"
+    CONTACT_UNREADABLE = "contact_unreadable"
+    CHANNEL_NOT_SET_UP = "channel_not_set_up"
+    # superseded
+    BOOKING_CANCELLED = "booking_cancelled"
+    BOOKING_CHECKED_IN = "booking_checked_in"
+    BOOKING_OVER = "booking_over"
+    NEWER_VERSION = "newer_version"
+    # on the way
+    TAKEN = "taken"
+    WRITTEN = "written"
+    ACCEPTED = "accepted"
+    WORKER_STOPPED = "worker_stopped"
+    LEASE_RAN_OUT = "lease_ran_out"
+    PROVIDER_BUSY = "provider_busy"
+    PROVIDER_UNREACHABLE = "provider_unreachable"
+    PROVIDER_REFUSES_US = "provider_refuses_us"
+    ADDRESS_REFUSED = "address_refused"
+    CONTENT_REFUSED = "content_refused"
+    NO_ANSWER = "no_answer"
+    LATE_EVIDENCE = "late_evidence"
+    TEMPLATE_FAILED = "template_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessKey:
+    """One cause, one message: of two requests with the same key the second is the first.
+
+    `subject_id` is what the message speaks of (a booking, a sign-in request) at `subject_version`; `lead_minutes`
+    tells a reminder of 24 h from one of 2 h and is 0 for everything else; `recipient_id` is the account, or, before
+    there is one, the sign-in request itself.
+    """
+
+    subject_id: UUID
+    subject_version: int
+    kind: Kind
+    lead_minutes: int
+    recipient_id: UUID
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A message as planning leaves it: `planned` for `due_at`, or `suppressed` for a reason that stays visible."""
+
+    key: BusinessKey
+    due_at: datetime
+    expires_at: datetime
+    urgency: Urgency
+    state: State
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What is known of the ways to reach somebody: which addresses exist, never the addresses themselves."""
+
+    email: bool
+    phone: bool
+    readable: bool = True
+
+
+NOBODY = Reach(email=False, phone=False)

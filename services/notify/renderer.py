@@ -1,0 +1,255 @@
+"""Templates: read from files once, checked whole at start-up, and rendered at the moment of sending.
+
+The law: a template that could fail when a message is due fails when the service starts. Every kind has both languages
+and every wording it may need; every variable used is declared in `domain.rendering`, and every required one is used
+in the body; each template is rendered with its samples. A template file is never changed once messages bear its
+version: a new wording is a new file, `<kind>.v<version>.yaml`, and new messages take the highest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from services.notify.domain.message import Kind, Language
+from services.notify.domain.rendering import VARIABLES, Variable, Wording, in_language
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+_SECTIONS = {"title", "body", "sms"}
+_SMS_FIELDS = {"code", "text", "sample"}
+
+
+class TemplateFault(Exception):  # noqa: N818 - a fault in a file, said in a sentence
+    """A template file is not fit to be used; the message names the file, the wording and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """The words of one message, and where they came from. `body` is plain text; `fingerprint` is SHA-256 of both."""
+
+    template: str
+    version: int
+    title: str
+    body: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedSms:
+    """A text message as mainland providers want it: the code of an approved template and its variables.
+
+    `text` is what the phone will show, kept for people to read; `fingerprint` is its SHA-256.
+    """
+
+    template: str
+    version: int
+    code: str
+    parameters: Mapping[str, str]
+    text: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sms:
+    code: str
+    text: Template
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    version: int
+    title: Template | None
+    body: Template | None
+    sms: _Sms | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One wording of one template: the key of the collection."""
+
+    kind: Kind
+    language: Language
+    wording: Wording
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind.value}/{self.language.value}/{self.wording.value}"
+
+
+class Templates:
+    """Every template of the service, checked. Made by `load_templates`."""
+
+    def __init__(self, words: Mapping[_Place, _Words], layout: Template, sms_codes: Mapping[str, str]) -> None:
+        self._words = words
+        self._layout = layout
+        self._sms_codes = sms_codes
+
+    def message(self, kind: Kind, language: Language, wording: Wording, values: Mapping[str, str]) -> Rendered:
+        """Render title and body.
+
+        Raises:
+            TemplateFault: there is no such message (a sign-in code goes by SMS alone), or a value is missing.
+        """
+        place = _Place(kind, language, wording)
+        words = self._words[place]
+        if words.title is None or words.body is None:
+            raise TemplateFault(f"{place.name} has no title and body")
+        title = " ".join(_render(words.title, values, place.name).split())
+        body = _render(words.body, values, place.name).strip()
+        fingerprint = sha256(f"{title}\n\n{body}".encode()).digest()
+        return Rendered(template=place.name, version=words.version, title=title, body=body, fingerprint=fingerprint)
+
+    def html(self, rendered: Rendered, language: Language) -> str:
+        """Return the HTML part of a mail: the same words as the plain text, escaped, large enough for older eyes.
+
+        It loads nothing from anywhere and has no link, so that nothing can be tracked or triggered by opening it.
+        """
+        paragraphs = [paragraph.splitlines() for paragraph in rendered.body.split("\n\n")]
+        return self._layout.render(title=rendered.title, paragraphs=paragraphs, language=language.value)
+
+    def sms(self, kind: Kind, language: Language, wording: Wording, values: Mapping[str, str]) -> RenderedSms:
+        """Render a text message.
+
+        Raises:
+            TemplateFault: there is no text message of that kind, or a value is missing.
+        """
+        place = _Place(kind, language, wording)
+        words = self._words[place]
+        if words.sms is None:
+            raise TemplateFault(f"{place.name} has no sms section")
+        text = _render(words.sms.text, values, place.name).strip()
+        return RenderedSms(
+            template=place.name,
+            version=words.version,
+            code=self._sms_codes.get(place.name, words.sms.code),
+            parameters={name: values[name] for name in words.sms.parameters},
+            text=text,
+            fingerprint=sha256(text.encode()).digest(),
+        )
+
+    def names(self) -> frozenset[str]:
+        """Return the name of every template: `<kind>/<language>/<wording>`."""
+        return frozenset(place.name for place in self._words)
+
+
+def load_templates(folder: Path = TEMPLATES, sms_codes: Mapping[str, str] | None = None) -> Templates:
+    """Read and check every template below `folder`.
+
+    Args:
+        folder: one folder for each language, with `email.html` beside them.
+        sms_codes: the operator's own approved template codes, by template name; they replace those of the files.
+
+    Raises:
+        TemplateFault: naming the file and the fault.
+    """
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    words: dict[_Place, _Words] = {}
+    for language in Language:
+        for kind in Kind:
+            path, version = _newest(folder / language.value, kind)
+            for wording, section in _sections(path, kind).items():
+                place = _Place(kind, language, wording)
+                words[place] = _read(environment, path, place, section, version)
+    unknown_codes = sorted(set(sms_codes or {}) - {place.name for place, found in words.items() if found.sms})
+    if unknown_codes:
+        raise TemplateFault(f"SMS template codes are given for what is no text message: {', '.join(unknown_codes)}")
+    return Templates(words, _layout(folder / "email.html"), sms_codes or {})
+
+
+def _layout(path: Path) -> Template:
+    """Compile the HTML layout with escaping on, and see that it does escape."""
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
+    layout = environment.from_string(path.read_text(encoding="utf-8"))
+    if "<&>" in layout.render(title="<&>", paragraphs=[["<&>"]], language=Language.EN.value):
+        raise TemplateFault(f"{path.name} does not escape what it shows")
+    return layout
+
+
+def _newest(folder: Path, kind: Kind) -> tuple[Path, int]:
+    versions = {}
+    for path in folder.glob(f"{kind.value}.v*.yaml"):
+        number = path.name.removeprefix(f"{kind.value}.v").removesuffix(".yaml")
+        if not number.isdecimal():
+            raise TemplateFault(f"{path.name}: the version is not a number")
+        versions[int(number)] = path
+    if not versions:
+        raise TemplateFault(f"{folder.name} has no template {kind.value}")
+    newest = max(versions)
+    return versions[newest], newest
+
+
+def _sections(path: Path, kind: Kind) -> Mapping[Wording, Mapping[str, Any]]:
+    try:
+        document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise TemplateFault(f"{path}: {error}") from error
+    wanted = {wording.value for wording in VARIABLES[kind]}
+    if not isinstance(document, dict) or set(document) != wanted:
+        raise TemplateFault(f"{path} must have exactly the wordings {', '.join(sorted(wanted))}")
+    for name, section in document.items():
+        if not isinstance(section, dict) or not section or set(section) - _SECTIONS:
+            raise TemplateFault(f"{path}, {name}: only {', '.join(sorted(_SECTIONS))} may stand here")
+        if ("title" in section) != ("body" in section):
+            raise TemplateFault(f"{path}, {name}: title and body come together")
+    return {Wording(name): section for name, section in document.items()}
+
+
+def _read(
+    environment: ImmutableSandboxedEnvironment, path: Path, place: _Place, section: Mapping[str, Any], version: int
+) -> _Words:
+    where = f"{path}, {place.wording.value}"
+    variables = VARIABLES[place.kind][place.wording]
+    values = {variable.name: in_language(variable.sample, place.language) for variable in variables}
+    title = body = sms = None
+    if "title" in section:
+        title, _ = _compile(environment, section["title"], variables, f"{where}, title")
+        body, used = _compile(environment, section["body"], variables, f"{where}, body")
+        _require({variable.name for variable in variables if variable.required} - used, f"{where}, body")
+        _render(title, values, where)
+        _render(body, values, where)
+    if "sms" in section:
+        given = section["sms"]
+        if not isinstance(given, dict) or set(given) - _SMS_FIELDS or not {"code", "text"} <= set(given):
+            raise TemplateFault(f"{where}: sms has a code and a text")
+        text, used = _compile(environment, given["text"], variables, f"{where}, sms")
+        _require({"reference", "code"} & {variable.name for variable in variables} - used, f"{where}, sms")
+        _render(text, values, where)
+        sms = _Sms(code=str(given["code"]), text=text, parameters=tuple(sorted(used)))
+    return _Words(version=version, title=title, body=body, sms=sms)
+
+
+def _compile(
+    environment: ImmutableSandboxedEnvironment, source: object, variables: tuple[Variable, ...], where: str
+) -> tuple[Template, set[str]]:
+    if not isinstance(source, str) or not source.strip():
+        raise TemplateFault(f"{where}: no text")
+    try:
+        used = find_undeclared_variables(environment.parse(source))
+        template = environment.from_string(source)
+    except TemplateError as error:
+        raise TemplateFault(f"{where}: {error}") from error
+    unknown = used - {variable.name for variable in variables}
+    if unknown:
+        raise TemplateFault(f"{where}: may not use {', '.join(sorted(unknown))}")
+    return template, used
+
+
+def _require(missing: set[str], where: str) -> None:
+    if missing:
+        raise TemplateFault(f"{where}: must name {', '.join(sorted(missing))}")
+
+
+def _render(template: Template, values: Mapping[str, str], where: str) -> str:
+    try:
+        return template.render(values)
+    except TemplateError as error:
+        raise TemplateFault(f"{where}: {error}") from error

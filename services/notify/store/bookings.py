@@ -1,0 +1,58 @@
+"""What is known of bookings: the newest version heard of, and never an older one again."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notify.domain.planning import Known
+from services.notify.domain.rendering import Appointment
+from services.notify.tables import known_bookings
+
+_appointment: TypeAdapter[Appointment] = TypeAdapter(Appointment)
+
+
+async def known(tx: AsyncConnection, booking_id: UUID) -> Known | None:
+    """Return the newest version of the booking heard of, and keep others from changing it until the commit."""
+    table = known_bookings.c
+    query = select(table.version, table.state).where(table.booking_id == booking_id).with_for_update()
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else Known(version=row.version, state=row.state)
+
+
+async def keep(tx: AsyncConnection, appointment: Appointment, contact: str | None, now: datetime) -> bool:
+    """Remember `appointment` if it is newer than what is known; return whether it is.
+
+    An event without contact data does not make us forget what an earlier one brought.
+    """
+    row = insert(known_bookings).values(
+        booking_id=appointment.booking_id,
+        version=appointment.version,
+        state=appointment.state,
+        account_id=appointment.account_id,
+        appointment=_appointment.dump_python(appointment, mode="json"),
+        contact=contact,
+        heard_at=now,
+    )
+    new = row.excluded
+    newer = row.on_conflict_do_update(
+        index_elements=[known_bookings.c.booking_id],
+        set_={
+            "version": new.version,
+            "state": new.state,
+            "account_id": new.account_id,
+            "appointment": new.appointment,
+            "contact": func.coalesce(new.contact, known_bookings.c.contact),
+            "heard_at": new.heard_at,
+        },
+        where=known_bookings.c.version < new.version,
+    )
+    return (await tx.execute(newer)).rowcount > 0
+
+
+def read_appointment(document: object) -> Appointment | None:
+    """Return the appointment in a row's `appointment` column, as `keep` wrote it."""
+    return None if document is None else _appointment.validate_python(document)

@@ -1,0 +1,256 @@
+"""The messages: planned, superseded, claimed, started, finished. Every write is guarded by the state it was decided for.
+
+Statements work on whole batches through arrays, so that a batch of 200 costs little more than one. Each transition but
+taking a lease and starting an attempt (which the attempts themselves record) leaves a row in the decision log, written
+by the same statement.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notify.domain.dispatch import Due, Lease, Move
+from services.notify.domain.lifecycle import OPEN, RECALLABLE, Action, State
+from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Urgency, Why
+from services.notify.domain.outcome import Outcome
+from services.notify.store.bookings import read_appointment
+from shared.ids import new_id
+
+_PLAN = text("""
+    WITH made AS (
+      INSERT INTO messages (id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
+                            due_at, visible_at, expires_at, state, why, sealed, created_at, changed_at)
+      SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
+             due_at, due_at, expires_at, state, why, CASE WHEN state = 'planned' THEN :sealed END, :now, :now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:subject_ids AS uuid[]), CAST(:subject_versions AS integer[]),
+                  CAST(:kinds AS text[]), CAST(:lead_minutes AS integer[]), CAST(:recipient_ids AS uuid[]),
+                  CAST(:channels AS text[]), CAST(:urgencies AS smallint[]), CAST(:due_ats AS timestamptz[]),
+                  CAST(:expires_ats AS timestamptz[]), CAST(:states AS text[]), CAST(:whys AS text[]))
+        AS given(id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
+                 due_at, expires_at, state, why)
+      ON CONFLICT ON CONSTRAINT uq_messages_cause DO NOTHING
+      RETURNING id, subject_id, subject_version, state, why
+    )
+    INSERT INTO decisions (at, subject_id, subject_version, message_id, state, why, event_id)
+    SELECT :now, subject_id, subject_version, id, state, why, :event_id FROM made ORDER BY id
+    RETURNING message_id
+""")
+
+_SUPERSEDE = text("""
+    WITH gone AS (
+      UPDATE messages SET state = :superseded, why = :why, lease_token = NULL, sealed = NULL, changed_at = :now
+      WHERE subject_id = :subject_id AND subject_version < :version AND state = ANY(CAST(:recallable AS text[]))
+      RETURNING id, subject_id, subject_version, state, why
+    )
+    INSERT INTO decisions (at, subject_id, subject_version, message_id, state, why, event_id)
+    SELECT :now, subject_id, subject_version, id, state, why, :event_id FROM gone ORDER BY id
+    RETURNING message_id
+""")
+
+_SILENCE = text("""
+    INSERT INTO decisions (at, subject_id, subject_version, why, event_id)
+    VALUES (:now, :subject_id, :version, :why, :event_id)
+""")
+
+_DUE = text("""
+    SELECT m.*, k.version AS known_version, k.appointment, k.contact
+    FROM (
+      SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, expires_at, state,
+             lease_token, attempt, sealed, visible_at
+      FROM messages
+      WHERE channel = :channel AND urgency = :urgency AND visible_at <= :now
+        AND state IN ('planned', 'claimed', 'sending')
+      ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) m LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
+    ORDER BY m.visible_at, m.id
+""")
+
+_MOVE = text("""
+    WITH moved AS (
+      UPDATE messages m SET
+        state = v.state, why = v.why, lease_token = v.token, visible_at = coalesce(v.visible_at, m.visible_at),
+        evidence = greatest(m.evidence, v.evidence), template = coalesce(v.template, m.template),
+        template_version = coalesce(v.template_version, m.template_version),
+        fingerprint = coalesce(v.fingerprint, m.fingerprint),
+        sealed = CASE WHEN v.keeps_sealed THEN m.sealed END, changed_at = :now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:befores AS text[]), CAST(:helds AS uuid[]), CAST(:states AS text[]),
+                  CAST(:whys AS text[]), CAST(:tokens AS uuid[]), CAST(:visible_ats AS timestamptz[]),
+                  CAST(:evidences AS smallint[]), CAST(:templates AS text[]), CAST(:template_versions AS smallint[]),
+                  CAST(:fingerprints AS bytea[]), CAST(:keeps_sealeds AS boolean[]), CAST(:loggeds AS boolean[]))
+        AS v(id, before, held, state, why, token, visible_at, evidence, template, template_version, fingerprint,
+             keeps_sealed, logged)
+      WHERE m.id = v.id AND m.state = v.before AND m.lease_token IS NOT DISTINCT FROM v.held
+      RETURNING m.id, m.subject_id, m.subject_version, m.state, m.why, v.logged
+    ), noted AS (
+      INSERT INTO decisions (at, subject_id, subject_version, message_id, state, why)
+      SELECT :now, subject_id, subject_version, id, state, why FROM moved WHERE logged ORDER BY id
+    )
+    SELECT id FROM moved
+""")
+
+_START = text("""
+    WITH started AS (
+      UPDATE messages m SET state = :sending, attempt = m.attempt + 1, visible_at = :lease_until, changed_at = :now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[])) AS v(id, token)
+      WHERE m.id = v.id AND m.lease_token = v.token AND m.state = :claimed AND m.expires_at > :now
+        AND NOT EXISTS (SELECT FROM known_bookings k
+                        WHERE k.booking_id = m.subject_id AND k.version <> m.subject_version)
+      RETURNING m.id, m.attempt
+    )
+    INSERT INTO attempts (message_id, number, provider, started_at)
+    SELECT id, attempt, :provider, :now FROM started
+    RETURNING message_id, number
+""")
+
+_FINISH = text("""
+    UPDATE attempts a SET finished_at = :now, verdict = v.verdict, why = v.why, code = v.code, reference = v.reference
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS smallint[]), CAST(:verdicts AS text[]), CAST(:whys AS text[]),
+                CAST(:codes AS text[]), CAST(:references AS text[])) AS v(id, number, verdict, why, code, reference)
+    WHERE a.message_id = v.id AND a.number = v.number AND (a.verdict IS NULL OR a.verdict = 'unknown')
+""")
+
+
+_UNLOGGED = frozenset({Action.CLAIM, Action.RELEASE})
+
+
+async def plan(
+    tx: AsyncConnection, planned: Sequence[Planned], event_id: UUID, now: datetime, sealed: str | None = None
+) -> int:
+    """Keep `planned`, each once for its business key; return how many were new. `sealed` content goes with each."""
+    if not planned:
+        return 0
+    rows = {
+        "ids": [new_id() for _ in planned],
+        "subject_ids": [message.key.subject_id for message in planned],
+        "subject_versions": [message.key.subject_version for message in planned],
+        "kinds": [message.key.kind.value for message in planned],
+        "lead_minutes": [message.key.lead_minutes for message in planned],
+        "recipient_ids": [message.key.recipient_id for message in planned],
+        "channels": [message.key.channel.value for message in planned],
+        "urgencies": [message.urgency.value for message in planned],
+        "due_ats": [message.due_at for message in planned],
+        "expires_ats": [message.expires_at for message in planned],
+        "states": [message.state.value for message in planned],
+        "whys": [message.why.value for message in planned],
+    }
+    made = await tx.execute(_PLAN, {**rows, "event_id": event_id, "now": now, "sealed": sealed})
+    return len(made.all())
+
+
+async def supersede(tx: AsyncConnection, subject: tuple[UUID, int], why: Why, event_id: UUID, now: datetime) -> int:
+    """End every message about `subject` (its id, its newest version) of an older version that can still be stopped.
+
+    Returns how many there were. What is being sent at this moment is not among them: for it, it is too late.
+    """
+    facts = {
+        "subject_id": subject[0],
+        "version": subject[1],
+        "why": why.value,
+        "event_id": event_id,
+        "now": now,
+        "superseded": State.SUPERSEDED.value,
+        "recallable": [state.value for state in sorted(RECALLABLE)],
+    }
+    return len((await tx.execute(_SUPERSEDE, facts)).all())
+
+
+async def note_silence(tx: AsyncConnection, subject: tuple[UUID, int], why: Why, event_id: UUID, now: datetime) -> None:
+    """Write down why an event made us say nothing."""
+    facts = {"subject_id": subject[0], "version": subject[1], "why": why.value, "event_id": event_id, "now": now}
+    await tx.execute(_SILENCE, facts)
+
+
+async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: datetime, limit: int) -> list[Due]:
+    """Return up to `limit` messages of a lane whose time has come, the longest waiting first, locked until the commit.
+
+    Those that another worker has locked are passed over.
+    """
+    facts = {"channel": channel.value, "urgency": urgency.value, "now": now, "limit": limit}
+    return [_due(row) for row in await tx.execute(_DUE, facts)]
+
+
+async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set[UUID]:
+    """Apply `moves` to the messages that still stand as they were decided for; return the ids of those."""
+    if not moves:
+        return set()
+    rows: dict[str, list[Any]] = {
+        "ids": [one.due.id for one in moves],
+        "befores": [one.due.state.value for one in moves],
+        "helds": [one.due.lease_token for one in moves],
+        "states": [one.after.value for one in moves],
+        "whys": [one.why.value for one in moves],
+        "tokens": [one.lease.token if one.lease else None for one in moves],
+        "visible_ats": [one.lease.until if one.lease else one.visible_at for one in moves],
+        "evidences": [one.evidence.value for one in moves],
+        "templates": [one.said.template if one.said else None for one in moves],
+        "template_versions": [one.said.version if one.said else None for one in moves],
+        "fingerprints": [one.said.fingerprint if one.said else None for one in moves],
+        "keeps_sealeds": [one.after in OPEN for one in moves],
+        "loggeds": [one.action not in _UNLOGGED for one in moves],
+    }
+    return {row.id for row in await tx.execute(_MOVE, {**rows, "now": now})}
+
+
+async def start(
+    tx: AsyncConnection, dues: Sequence[Due], lease: Lease, provider: str, now: datetime
+) -> dict[UUID, int]:
+    """Record that `dues`, claimed under `lease`, are about to be sent; return the number of each attempt by message id.
+
+    This is the second look at the version: a message whose booking has moved on, that has expired, or whose lease is
+    lost is not among the returned and must not be sent. The lease is renewed until `lease.until`.
+    """
+    facts = {
+        "ids": [one.id for one in dues],
+        "tokens": [lease.token for _ in dues],
+        "sending": State.SENDING.value,
+        "claimed": State.CLAIMED.value,
+        "lease_until": lease.until,
+        "provider": provider,
+        "now": now,
+    }
+    return {row.message_id: row.number for row in await tx.execute(_START, facts)}
+
+
+async def finish(tx: AsyncConnection, ended: Iterable[tuple[Due, Outcome]], now: datetime) -> None:
+    """Write the outcomes of attempts: each message's last one. What is known for certain is never overwritten."""
+    ends = list(ended)
+    if not ends:
+        return
+    facts = {
+        "ids": [one.id for one, _ in ends],
+        "numbers": [one.attempt for one, _ in ends],
+        "verdicts": [outcome.verdict.value for _, outcome in ends],
+        "whys": [outcome.why.value for _, outcome in ends],
+        "codes": [outcome.code for _, outcome in ends],
+        "references": [outcome.reference for _, outcome in ends],
+        "now": now,
+    }
+    await tx.execute(_FINISH, facts)
+
+
+def _due(row: Row[Any]) -> Due:
+    return Due(
+        id=row.id,
+        key=BusinessKey(
+            subject_id=row.subject_id,
+            subject_version=row.subject_version,
+            kind=Kind(row.kind),
+            lead_minutes=row.lead_minutes,
+            recipient_id=row.recipient_id,
+            channel=Channel(row.channel),
+        ),
+        urgency=Urgency(row.urgency),
+        expires_at=row.expires_at,
+        state=State(row.state),
+        lease_token=row.lease_token,
+        attempt=row.attempt,
+        sealed=row.sealed,
+        known_version=row.known_version,
+        appointment=read_appointment(row.appointment),
+        contact=row.contact,
+    )

@@ -1,0 +1,157 @@
+"""Every table of the notify database.
+
+The law: one row of `messages` is a message's place in the schedule and in the queue at once, so there is no second
+store that could disagree with it. `visible_at` is when a worker may next touch the row, whatever the reason: it is
+due, its pause is over, or the lease of a worker that died has run out. A row whose state is final is in no index that
+a worker reads.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from shared.db import metadata as new_metadata
+from shared.inbox import dead_event_table, inbox_table, position_table
+
+metadata = new_metadata()
+_moment = DateTime(timezone=True)
+
+known_bookings = Table(
+    "known_bookings",
+    metadata,
+    Column("booking_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("appointment", JSONB, nullable=False, comment="What messages may say of it; no names where sensitive."),
+    Column("contact", Text, nullable=True, comment="Contact data as the event brought it: sealed."),
+    Column("heard_at", _moment, nullable=False),
+    comment="The newest version of each booking heard of: what a message must agree with to be allowed out.",
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # the business key: one cause, one message
+    Column("subject_id", Uuid, nullable=False, comment="The booking, or the sign-in request, that it speaks of."),
+    Column("subject_version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("lead_minutes", Integer, nullable=False),
+    Column("recipient_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    # schedule and queue
+    Column("urgency", SmallInteger, nullable=False),
+    Column("due_at", _moment, nullable=False),
+    Column("visible_at", _moment, nullable=False),
+    Column("expires_at", _moment, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False, comment="The reason of its state: a code of the decision log."),
+    Column("lease_token", Uuid, nullable=True),
+    Column("attempt", SmallInteger, nullable=False, server_default="0"),
+    Column("evidence", SmallInteger, nullable=False, server_default="0"),
+    # what was said
+    Column(
+        "sealed", Text, nullable=True, comment="Sealed content that came with the event; gone when it is of no use."
+    ),
+    Column("template", Text, nullable=True),
+    Column("template_version", SmallInteger, nullable=True),
+    Column("fingerprint", LargeBinary, nullable=True, comment="SHA-256 of the words as rendered."),
+    Column("created_at", _moment, nullable=False),
+    Column("changed_at", _moment, nullable=False),
+    UniqueConstraint(
+        *("subject_id", "subject_version", "kind", "lead_minutes", "recipient_id", "channel"), name="uq_messages_cause"
+    ),
+    CheckConstraint(
+        "state IN ('planned', 'claimed', 'sending', 'sent', 'unknown', 'dead', 'superseded', 'expired', 'suppressed')",
+        name="state_known",
+    ),
+    CheckConstraint("(state IN ('claimed', 'sending')) = (lease_token IS NOT NULL)", name="leased_while_worked_on"),
+    # The channel comes first, so that a provider that hangs holds up its own channel and no other.
+    Index(
+        "messages_due",
+        *("channel", "urgency", "visible_at", "id"),
+        postgresql_where=text("state IN ('planned', 'claimed', 'sending')"),
+    ),
+    # No update of a due row can stay on its page without new index entries, so dead entries are swept early.
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_analyze_scale_factor": "0.02"},
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("message_id", Uuid, ForeignKey("messages.id"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("started_at", _moment, nullable=False),
+    Column("finished_at", _moment, nullable=True),
+    Column("verdict", Text, nullable=True),
+    Column("why", Text, nullable=True),
+    Column("code", Text, nullable=True, comment="The provider's own code, never its text: texts quote addresses."),
+    Column("reference", Text, nullable=True, comment="The name under which the provider knows the message."),
+    CheckConstraint("(finished_at IS NULL) = (verdict IS NULL)", name="finished_with_a_verdict"),
+    comment="One row for each call of a provider, committed before the call; its outcome is written after it.",
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", _moment, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("subject_version", Integer, nullable=False),
+    Column("message_id", Uuid, nullable=True),
+    Column("state", Text, nullable=True, comment="The state the message was put in; null where there is no message."),
+    Column("why", Text, nullable=False),
+    Column("event_id", Uuid, nullable=True, comment="The event that caused it, where one did."),
+    Index("decisions_by_subject", "subject_id", "id"),
+    comment="Append-only: why each message was planned, dropped, superseded, sent or given up. No personal data.",
+)
+
+inbox_heads = Table(
+    "inbox_heads",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    comment="The last number given in each account's inbox; its row lock makes numbers appear in order of commit.",
+)
+
+inbox_messages = Table(
+    "inbox_messages",
+    metadata,
+    Column("id", Uuid, ForeignKey("messages.id"), primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("sensitive", Boolean, nullable=False),
+    Column("title_zh", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("body_zh", Text, nullable=False),
+    Column("body_en", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("read_at", _moment, nullable=True),
+    UniqueConstraint("account_id", "sequence"),
+    Index("inbox_messages_unread", "account_id", "sequence", postgresql_where=text("read_at IS NULL")),
+    comment="What a resident sees in the app, numbered 1, 2, 3 … without a gap for each account.",
+)
+
+inbox = inbox_table(metadata)
+position = position_table(metadata)
+dead_events = dead_event_table(metadata)
