@@ -8,14 +8,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Action, State
 from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.request import SYSTEM, Alter
 from services.booking.store.bookings import Ending, bookings_to_end, holds_that_ran_out
+from services.booking.store.database import Engine
 from services.booking.store.idempotency import forget_answers
 from services.booking.store.sign_in import forget_codes
 from shared.clock import Clock
@@ -38,7 +37,7 @@ def _unseen(_outcome: Outcome, _facts: Facts) -> Answer:
 class Sweeps:
     """The booking service's sweeps over one database."""
 
-    def __init__(self, engine: AsyncEngine, desk: Desk, clock: Clock) -> None:
+    def __init__(self, engine: Engine, desk: Desk, clock: Clock) -> None:
         self._engine = engine
         self._desk = desk
         self._clock = clock

@@ -1,9 +1,8 @@
 """The catalogue in memory, with its version: read again only when the database says that it has changed."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.booking.domain.catalogue import Catalogue
 from services.booking.store.catalogue import read_catalogue
+from services.booking.store.database import Connection
 
 
 class CatalogueCache:
@@ -12,7 +11,7 @@ class CatalogueCache:
     def __init__(self, catalogue: Catalogue) -> None:
         self.current = catalogue
 
-    async def at_version(self, connection: AsyncConnection, version: int) -> Catalogue:
+    async def at_version(self, connection: Connection, version: int) -> Catalogue:
         """Return the catalogue, read again on `connection` when `version` is not the one at hand."""
         if version != self.current.version:
             self.current = await read_catalogue(connection)

@@ -20,9 +20,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from services.booking.commands.answer import Render
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.domain.decision import Decisions, Outcome
@@ -31,6 +28,7 @@ from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Book, Request
 from services.booking.domain.slot import Slot
+from services.booking.store.database import Connection, DatabaseError, Engine, is_unavailable
 from services.booking.store.gathering import Wanted, gather, lock_slots, nearest_free
 from services.booking.store.idempotency import read_answers
 from services.booking.store.keeping import Answered, Collided, Ledger, keep
@@ -42,7 +40,7 @@ from shared.web.problems import Answer
 ALONE_ATTEMPTS = 3
 """How often a request is served alone before the desk gives up on it."""
 
-Lock = Callable[[AsyncConnection, Wanted], Awaitable[tuple[list[Slot], int]]]
+Lock = Callable[[Connection, Wanted], Awaitable[tuple[list[Slot], int]]]
 """How slots are locked; see `store.gathering.lock_slots`."""
 
 
@@ -91,7 +89,7 @@ class Desk:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        engine: Engine,
         catalogue: CatalogueCache,
         clock: Clock,
         limits: Limits | None = None,
@@ -137,7 +135,7 @@ class Desk:
             try:
                 await self._serve(batch)
             except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the desk goes on
-                if len(batch) > 1 and not isinstance(error, (_Uncertain, OSError)):
+                if len(batch) > 1 and not isinstance(error, _Uncertain) and not is_unavailable(error):
                     for asked in batch:
                         await self._serve_alone(asked)
                 elif len(batch) == 1 and _worth_another_try(error):
@@ -211,7 +209,7 @@ class Desk:
         for asked, answer in zip(batch, answers, strict=True):
             asked.settle(answer)
 
-    async def _gather(self, tx: AsyncConnection, requests: Sequence[Request]) -> Facts:
+    async def _gather(self, tx: Connection, requests: Sequence[Request]) -> Facts:
         wanted = Wanted(
             slot_ids={request.slot_id for request in requests if not isinstance(request, Alter)},
             booking_ids={request.booking_id for request in requests if isinstance(request, Alter)},
@@ -229,10 +227,10 @@ class Desk:
         return facts
 
 
-async def _commit(tx: AsyncConnection) -> None:
+async def _commit(tx: Connection) -> None:
     try:
         await tx.commit()
-    except (SQLAlchemyError, OSError) as error:
+    except DatabaseError as error:
         raise _Uncertain from error
 
 
@@ -248,7 +246,7 @@ def _replay(request: Request, kept: Mapping[tuple[UUID, str], Answered]) -> Answ
     return Answer(answered.status, answered.headers, answered.body)
 
 
-async def _name_alternatives(tx: AsyncConnection, outcomes: list[Outcome | Answer], facts: Facts) -> None:
+async def _name_alternatives(tx: Connection, outcomes: list[Outcome | Answer], facts: Facts) -> None:
     """Tell whoever was refused a slot the nearest times at which its service can be booked now."""
     refused = {
         position: outcome
@@ -278,14 +276,14 @@ def _to_remember(
 
 def _worth_another_try(error: Exception) -> bool:
     """Collisions with another process pass: a key or reference just used, a lock not had in time, a deadlock."""
-    return isinstance(error, Collided) or (isinstance(error, DBAPIError) and not error.connection_invalidated)
+    return isinstance(error, Collided) or (isinstance(error, DatabaseError) and not is_unavailable(error))
 
 
 def _told(error: Exception) -> Exception:
     """Return what whoever asked is told: faults of the database in words, anything else as it is."""
     if isinstance(error, _Uncertain):
         return Refused(Reason.UNCERTAIN, retry_after_seconds=1)
-    if isinstance(error, (SQLAlchemyError, OSError, Collided)):
+    if isinstance(error, (*DatabaseError, Collided)):
         busy = Refused(Reason.BUSY, retry_after_seconds=1)
         busy.__cause__ = error
         return busy

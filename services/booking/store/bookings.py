@@ -66,6 +66,16 @@ class Ending:
     ends_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which part of an account's list: after the booking that starts at `after_starts_at` and has `after_id`."""
+
+    past: bool
+    after_starts_at: datetime
+    after_id: UUID
+    limit: int
+
+
 async def read_booking(connection: AsyncConnection, booking_id: UUID) -> Booking | None:
     """Return the booking, or None."""
     return await _one(connection, _BY_ID, {"id": booking_id})
@@ -83,29 +93,21 @@ async def read_by_reference_and_birth_date(
     return await _one(connection, _BY_REFERENCE_AND_BIRTH_DATE, {"reference": reference, "birth_date": birth_date})
 
 
-async def read_bookings_of(connection: AsyncConnection, account_id: UUID, now: datetime, page: "Page") -> list[Booking]:
+async def read_bookings_of(
+    connection: AsyncConnection, account_id: UUID, now: datetime, window: Window
+) -> list[Booking]:
     """Return an account's bookings: upcoming ones soonest first, past ones latest first."""
     rows = await connection.execute(
-        _OF_ACCOUNT_PAST if page.past else _OF_ACCOUNT_UPCOMING,
+        _OF_ACCOUNT_PAST if window.past else _OF_ACCOUNT_UPCOMING,
         {
             "account_id": account_id,
             "now": now,
-            "starts_at": page.after_starts_at,
-            "id": page.after_id,
-            "limit": page.limit,
+            "starts_at": window.after_starts_at,
+            "id": window.after_id,
+            "limit": window.limit,
         },
     )
     return [booking_of(row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Where a page begins: after the booking that starts at `after_starts_at` and has `after_id`."""
-
-    past: bool
-    after_starts_at: datetime
-    after_id: UUID
-    limit: int
 
 
 async def read_bookings_at(
