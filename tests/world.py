@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from services.booking.store.catalogue import policy_document
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.booking import tables
 from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.slot import Slot
-from services.booking.store.catalogue import policy_document
 from shared.ids import new_id
 from tests import make
 
@@ -39,9 +39,7 @@ async def put_catalogue(engine: AsyncEngine, catalogue: Catalogue) -> None:
             )
         for policy in catalogue.policies.values():
             await tx.execute(
-                insert(tables.policies).values(
-                    id=policy.id, version=policy.version, document=policy_document(policy)
-                )
+                insert(tables.policies).values(id=policy.id, version=policy.version, document=policy_document(policy))
             )
         for position, venue in enumerate(catalogue.venues.values()):
             await tx.execute(
@@ -74,7 +72,7 @@ async def put_catalogue(engine: AsyncEngine, catalogue: Catalogue) -> None:
                     source=service.source,
                 )
             )
-        await tx.execute(insert(tables.catalogue_version).values(only=True, version=catalogue.version))
+        await tx.execute(insert(tables.catalogue_version).values(id=1, version=catalogue.version))
 
 
 async def put_slots(engine: AsyncEngine, *slots: Slot) -> None:

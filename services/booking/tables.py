@@ -95,7 +95,7 @@ plans = Table(
 catalogue_version = Table(
     "catalogue_version",
     metadata,
-    Column("only", Boolean, CheckConstraint("only", name="single_row"), primary_key=True),
+    Column("id", SmallInteger, CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
     comment="One row: rises whenever districts, venues, services or policies change, so that caches know.",
 )

@@ -1,0 +1,266 @@
+"""The desk against the real database: races, batches, keys, holds; and what holds when the lock is taken out."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.booking.commands.catalogue_cache import CatalogueCache
+from services.booking.commands.desk import Desk, Limits
+from services.booking.domain.booking import Action
+from services.booking.domain.decision import Outcome
+from services.booking.domain.facts import Facts
+from services.booking.domain.reason import Reason
+from services.booking.domain.reference import RANDOM_BYTES, new_reference
+from services.booking.domain.request import Actor, Alter, Book, Key
+from services.booking.domain.slot import Slot
+from services.booking.store.gathering import READ_SLOTS_UNLOCKED, lock_slots
+from services.booking.sweeps import Sweeps
+from shared.clock import SettableClock
+from shared.db import create_engine
+from shared.ids import new_id
+from shared.refusal import Refused
+from shared.web import Answer
+from tests import make, world
+from tests.world import Resident
+
+
+@dataclass
+class City:
+    """A desk in a world of its own."""
+
+    engine: AsyncEngine
+    clock: SettableClock
+    desk: Desk
+
+    def another(self, **options: Any) -> Desk:
+        return Desk(self.engine, CatalogueCache(make.catalogue()), self.clock, **options)
+
+
+@pytest.fixture
+async def city(booking_url: str) -> AsyncIterator[City]:
+    engine = create_engine(booking_url, application_name="test", pool_size=20)
+    await world.put_catalogue(engine, make.catalogue())
+    clock = SettableClock(make.NOW)
+    desk = Desk(engine, CatalogueCache(make.catalogue()), clock)
+    yield City(engine, clock, desk)
+    await desk.close()
+    await engine.dispose()
+
+
+def render(outcome: Outcome, _facts: Facts) -> Answer:
+    """Answer with what a test wants to know."""
+    if isinstance(outcome, Refused):
+        return Answer(409, {}, outcome.reason.value.encode())
+    return Answer(201, {}, str(outcome.id).encode())
+
+
+def wish(resident: Resident, slot: Slot, *, key: str | None = None, **changes: Any) -> Book:
+    booking_id = new_id()
+    return make.book(
+        slot,
+        resident.person_id,
+        **{
+            "actor": Actor(resident.account_id, "resident"),
+            "key": Key(resident.account_id, key or str(booking_id), b"the same body"),
+            "booking_id": booking_id,
+            "reference": new_reference(secrets.token_bytes(RANDOM_BYTES)),
+            "account_id": resident.account_id,
+            **changes,
+        },
+    )
+
+
+async def states(engine: AsyncEngine) -> Counter[str]:
+    async with engine.connect() as connection:
+        return Counter((await connection.execute(text("SELECT state FROM bookings"))).scalars())
+
+
+CLEAN = {"oversold": 0, "miscounted": 0, "eventless": 0}
+
+
+async def test_a_rush_sells_exactly_what_there_is(city: City) -> None:
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 600)
+    answers = await asyncio.gather(*(city.desk.ask(wish(one, slot), render) for one in residents))
+    assert Counter(answer.status for answer in answers) == {201: 50, 409: 550}
+    assert await world.audit(city.engine) == CLEAN
+    assert await states(city.engine) == {"confirmed": 50}
+
+
+async def race(city: City, desks: tuple[Desk, Desk], rounds: int) -> list[tuple[int, int]]:
+    """Let two desks, as two processes would have, fight for one last place, `rounds` times."""
+    residents = await world.put_residents(city.engine, 2)
+    results = []
+    for number in range(rounds):
+        starts_at = make.slot().starts_at + timedelta(hours=number)
+        slot = make.slot(capacity=1, starts_at=starts_at, ends_at=starts_at + timedelta(minutes=30))
+        slot = replace(slot, bookable_from=make.NOW, bookable_until=starts_at)
+        await world.put_slots(city.engine, slot)
+        asked = (desk.ask(wish(one, slot), render) for desk, one in zip(desks, residents, strict=True))
+        statuses = [answer.status for answer in await asyncio.gather(*asked)]
+        results.append((statuses.count(201), statuses.count(409)))
+    return results
+
+
+async def test_two_desks_and_one_last_place(city: City) -> None:
+    desks = city.another(), city.another()
+    assert await race(city, desks, 100) == [(1, 1)] * 100
+    assert await world.audit(city.engine) == CLEAN
+
+
+async def test_without_the_lock_the_database_still_refuses_to_oversell(city: City) -> None:
+    """The first control: with the lock out, only the constraint stands between two desks and one place."""
+    unlocked = partial(lock_slots, statement=READ_SLOTS_UNLOCKED)
+    desks = city.another(lock=unlocked), city.another(lock=unlocked)
+    assert await race(city, desks, 40) == [(1, 1)] * 40
+    assert await world.audit(city.engine) == CLEAN
+
+
+async def test_the_control_oversells_without_lock_and_constraint(city: City) -> None:
+    """The second control: this is what the race looks like when nothing guards it, so the race test can fail."""
+    async with city.engine.begin() as tx:
+        await tx.execute(text("ALTER TABLE slots DROP CONSTRAINT ck_slots_never_above_capacity"))
+    unlocked = partial(lock_slots, statement=READ_SLOTS_UNLOCKED)
+    desks = city.another(lock=unlocked), city.another(lock=unlocked)
+    results = await race(city, desks, 100)
+    assert (2, 0) in results
+    assert (await world.audit(city.engine))["oversold"] > 0
+
+
+async def test_one_key_makes_one_booking_and_one_answer(city: City) -> None:
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    (resident,) = await world.put_residents(city.engine, 1)
+    desks = city.another(), city.another()
+    asked = (desks[n % 2].ask(wish(resident, slot, key="one"), render) for n in range(50))
+    answers = await asyncio.gather(*asked)
+    assert len({(answer.status, answer.body) for answer in answers}) == 1
+    assert answers[0].status == 201
+    assert await states(city.engine) == {"confirmed": 1}
+    other = replace(wish(resident, slot), key=Key(resident.account_id, "one", b"another body"))
+    refused = await city.desk.ask(other, render)
+    assert refused.body == Reason.IDEMPOTENCY_KEY_REUSED.value.encode()
+
+
+async def test_one_poisoned_request_does_not_fail_its_neighbours(city: City) -> None:
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 21)
+    wishes = [wish(one, slot) for one in residents]
+    wishes[10] = replace(wishes[10], reference=wishes[0].reference)  # a unique key will refuse it
+    results = await asyncio.gather(*(city.desk.ask(one, render) for one in wishes), return_exceptions=True)
+    refused = [one for one in results if isinstance(one, Refused)]
+    assert [one.reason for one in refused] == [Reason.BUSY]
+    assert sum(isinstance(one, Answer) and one.status == 201 for one in results) == 20
+    assert await world.audit(city.engine) == CLEAN
+
+
+async def test_a_hold_ends_the_instant_it_runs_out_without_any_sweep(city: City) -> None:
+    slot = make.slot(capacity=1)
+    await world.put_slots(city.engine, slot)
+    first, second = await world.put_residents(city.engine, 2)
+    held = await city.desk.ask(wish(first, slot, confirm=False), render)
+    assert (await city.desk.ask(wish(second, slot), render)).body == Reason.SLOT_FULL.value.encode()
+    city.clock.advance(timedelta(minutes=5))
+    assert (await city.desk.ask(wish(second, slot), render)).status == 201
+    late = alter(first, held, Action.CONFIRM)
+    assert (await city.desk.ask(late, render)).body == Reason.WRONG_STATE.value.encode()
+    assert await states(city.engine) == {"lapsed": 1, "confirmed": 1}
+    assert await world.audit(city.engine) == CLEAN
+
+
+async def test_the_same_person_takes_back_the_place_of_a_lapsed_hold(city: City) -> None:
+    slot = make.slot(capacity=1)
+    await world.put_slots(city.engine, slot)
+    (resident,) = await world.put_residents(city.engine, 1)
+    await city.desk.ask(wish(resident, slot, confirm=False), render)
+    city.clock.advance(timedelta(minutes=5))
+    assert (await city.desk.ask(wish(resident, slot), render)).status == 201
+    assert await world.audit(city.engine) == CLEAN
+
+
+def alter(resident: Resident, answer: Answer, action: Action) -> Alter:
+    actor = Actor(resident.account_id, "resident")
+    return Alter(actor=actor, key=None, booking_id=UUID(answer.body.decode()), action=action)
+
+
+async def test_cancelling_and_booking_cross_without_losing_a_place(city: City) -> None:
+    slot = make.slot(capacity=10)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 30)
+    booked = await asyncio.gather(*(city.desk.ask(wish(one, slot), render) for one in residents[:10]))
+    desks = city.another(), city.another()
+    cancels = [desks[0].ask(alter(*pair, Action.CANCEL), render) for pair in zip(residents, booked, strict=False)]
+    wishes = [desks[1].ask(wish(one, slot), render) for one in residents[10:]]
+    await asyncio.gather(*cancels, *wishes)
+    assert await world.audit(city.engine) == CLEAN
+    for one in residents[10:]:
+        await city.desk.ask(wish(one, slot), render)
+    assert (await states(city.engine))["confirmed"] == 10
+
+
+async def test_a_full_slot_is_answered_with_the_nearest_free_times(city: City) -> None:
+    slot = make.slot(capacity=1)
+    later = [
+        replace(slot, id=new_id(), starts_at=slot.starts_at + shift, ends_at=slot.ends_at + shift)
+        for shift in (timedelta(hours=3), timedelta(hours=1), -timedelta(hours=2), timedelta(hours=9))
+    ]
+    later = [replace(one, bookable_until=one.starts_at) for one in later]
+    await world.put_slots(city.engine, slot, *later)
+    first, second = await world.put_residents(city.engine, 2)
+    await city.desk.ask(wish(first, slot), render)
+    seen: list[Refused] = []
+
+    def look(outcome: Outcome, facts: Facts) -> Answer:
+        assert isinstance(outcome, Refused)
+        seen.append(outcome)
+        return render(outcome, facts)
+
+    await city.desk.ask(wish(second, slot), look)
+    named = [one["slot_id"] for one in seen[0].facts["alternatives"]]
+    assert named == [later[1].id, later[2].id, later[0].id]
+
+
+async def test_the_queue_is_bounded_and_says_so(city: City) -> None:
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 10)
+    desk = city.another(limits=Limits(batch=1, bound=3))
+    asked = [desk.ask(wish(one, slot), render) for one in residents]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    busy = [one for one in results if isinstance(one, Refused)]
+    assert len(busy) == 7
+    assert {one.reason for one in busy} == {Reason.BUSY}
+    assert busy[0].facts["retry_after_seconds"] == 1
+
+
+async def test_the_sweeps_lapse_complete_and_mark(city: City) -> None:
+    slot = make.slot(capacity=3)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 3)
+    await city.desk.ask(wish(residents[0], slot, confirm=False), render)
+    missed = await city.desk.ask(wish(residents[1], slot), render)
+    came = await city.desk.ask(wish(residents[2], slot), render)
+    city.clock.set(slot.starts_at)
+    staff = Actor(new_id(), "staff", frozenset({make.VENUE}))
+    door = replace(alter(residents[2], came, Action.CHECK_IN), actor=staff, venue_id=make.VENUE)
+    assert (await city.desk.ask(door, render)).status == 201
+    sweeps = Sweeps(city.engine, city.desk, city.clock)
+    assert await sweeps.lapse_holds() == 1
+    assert await sweeps.end_visits() == 0
+    city.clock.set(slot.ends_at + timedelta(minutes=31))
+    assert await sweeps.end_visits() == 2
+    assert await states(city.engine) == {"lapsed": 1, "no_show": 1, "completed": 1}
+    assert missed.status == 201
+    assert await world.audit(city.engine) == CLEAN
