@@ -10,7 +10,6 @@ from datetime import date, time, timedelta
 from itertools import pairwise
 from typing import Any
 
-from services.booking.domain import calendar
 from services.booking.domain.plan import (
     Closure,
     DateRange,
@@ -75,8 +74,6 @@ def _check_validity(plan: Plan) -> None:
     _must(plan.version >= 1, "/version", "version")
     _must(plan.valid_from <= plan.valid_until, "/valid_until", "validity")
     _must((plan.valid_until - plan.valid_from).days < MOST_VALID_DAYS, "/valid_until", "validity", most=MOST_VALID_DAYS)
-    for year in range(plan.valid_from.year, plan.valid_until.year + 1):
-        calendar.require(year)
     _must(len(plan.windows) + len(plan.exceptions) >= 1, "/windows", "empty")
     _must(len(plan.windows) <= MOST_WINDOWS, "/windows", "too_many", most=MOST_WINDOWS)
     _must(len(plan.exceptions) <= MOST_ENTRIES, "/exceptions", "too_many", most=MOST_ENTRIES)
@@ -207,7 +204,10 @@ def _check_closure(pointer: str, closure: Closure, plan: Plan) -> None:
 
 
 def _check_overlaps(plan: Plan) -> None:
-    """Walk every day of the plan: holidays and rules may bring together windows that look apart."""
+    """Walk every day of the plan: holidays and rules may bring together windows that look apart.
+
+    It is also where a year without official calendar is refused, since no day of it has an answer.
+    """
     for wanted in _days_of(plan):
         for (_, earlier), (pointer, later) in pairwise(hours_on(plan, wanted)):
             _must(earlier.closes <= later.opens, pointer, "overlap", date=wanted)

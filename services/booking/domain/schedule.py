@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from services.booking.domain import calendar
 from services.booking.domain.plan import (
     AdjustedWorkdayRule,
     Charge,
@@ -163,8 +162,6 @@ def _days(first: date, last: date) -> list[date]:
     count = (last - first).days + 1
     if count > MOST_DAYS:
         raise Refused(Reason.INVALID_REQUEST, why="range_too_long", most_days=MOST_DAYS)
-    for year in range(first.year, last.year + 1):
-        calendar.require(year)
     return [first + timedelta(days=passed) for passed in range(count)]
 
 

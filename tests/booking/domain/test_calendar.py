@@ -81,6 +81,9 @@ def test_data_that_ends_in_january_is_no_calendar_of_the_year(monkeypatch: pytes
     monkeypatch.setitem(chinese_calendar.constants.holidays, date(2027, 1, 1), "New Year's Day")
     assert not chinese_calendar.is_holiday(date(2027, 10, 5))  # which it would be: the package guesses
     assert not calendar.is_known(2027)
+    calendar.is_known.cache_clear()
+    monkeypatch.setattr(calendar, "disagreements", lambda _year: ())  # even if the other source knew no better
+    assert not calendar.is_known(2027)
     assert calendar.known_years() == KNOWN
 
 

@@ -87,7 +87,7 @@ def test_only_this_week_counts_and_any_day_of_it_names_it() -> None:
     by_monday = weekly_open_minutes(openings, "xigang-gym", MONDAY)
     by_sunday = weekly_open_minutes(openings, "xigang-gym", MONDAY + timedelta(days=6))
     assert by_monday == by_sunday
-    assert (by_monday.monday, by_monday.open_minutes) == (MONDAY, 120)
+    assert (by_monday.monday, by_monday.open_minutes, by_monday.free_minutes) == (MONDAY, 120, 120)
 
 
 def test_an_empty_week_is_short_by_all_of_it() -> None:

@@ -166,6 +166,8 @@ def test_numbers_that_carry_none_need_the_birth_date(document_type: DocumentType
         (PASSPORT, "E1234<<<<", "characters"),
         (PASSPORT, "护照12345", "characters"),
         (PASSPORT, "ABCDEFG", "format"),
+        (PASSPORT, "ı2345678", "characters"),  # str.upper would make it an I
+        (PASSPORT, "①2345678", "characters"),  # and Unicode's compatibility form would make it a 1
     ],
 )
 def test_what_no_issuer_could_have_issued(document_type: DocumentType, number: str, why: str) -> None:

@@ -331,6 +331,20 @@ def test_patterns() -> None:
     assert starts(plan(window(Days(weekdays=(1,)), hours("09:00", "11:49", timed=cleaned))), day) == ["09:00", "10:00"]
 
 
+def test_no_slot_starts_after_the_last_entry_however_long_the_house_stays_open() -> None:
+    day = date(2025, 3, 3)
+    early = plan(window(Days(weekdays=(1,)), hours("15:00", "18:30", "16:40")))
+    assert starts(early, day) == ["15:00", "15:30", "16:00", "16:30"]
+    exact = plan(window(Days(weekdays=(1,)), hours("15:00", "18:30", "16:30")))
+    assert starts(exact, day) == ["15:00", "15:30", "16:00", "16:30"]
+
+
+def test_a_closure_leaves_the_slots_that_only_touch_it() -> None:
+    day = date(2025, 9, 28)
+    meeting = Closure(first=day, last=day, reason=EXTENDED, from_time=time(17), until_time=time(18))
+    assert starts(replace(MUSEUM, closures=(meeting,)), day) == ["16:30", "18:00"]
+
+
 def test_ranges_are_bounded_and_clipped_to_the_plan() -> None:
     assert len(dates(plan(EVERY_DAY), date(2024, 12, 1), date(2025, 12, 31))) == 365
     slots_of(MUSEUM, date(2025, 1, 1), date(2025, 1, 1) + timedelta(days=399))
