@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.booking.api import feed, operations
-from services.booking.api.deps import BEARER, BIRTH_DATE_TRIES, PASSWORD_TRIES, Container
+from services.booking.api import bookings, check_ins, feed, me, operations, people, sign_in
+from services.booking.api.deps import BEARER, BIRTH_DATE_TRIES, LOGIN_TRIES, PASSWORD_TRIES, Container
 from services.booking.api.problems import DOCS, TABLE
 from services.booking.api.words.facts import VOCABULARY
 from services.booking.commands.catalogue_cache import CatalogueCache
@@ -77,6 +77,10 @@ SECURITY = {
 }
 
 
+ROUTERS = (bookings.router, check_ins.router, people.router, me.router, sign_in.router, feed.router, operations.router)
+"""In the order in which a request is matched: what is asked most comes first."""
+
+
 def create_app(settings: BookingSettings | None = None, clock: Clock = system_clock) -> FastAPI:
     """Return the application; it connects to its database when its lifespan begins.
 
@@ -101,7 +105,7 @@ def create_app(settings: BookingSettings | None = None, clock: Clock = system_cl
     problems = install_problems(app, TABLE, type_base=f"{settings.public_url}/problems/", vocabulary=VOCABULARY)
     app.state.settings, app.state.clock, app.state.problems = settings, clock, problems
     app.add_middleware(Edge, problems=problems, options=_edge_options(app, settings))
-    add_routes(app, feed.router, operations.router)
+    add_routes(app, *ROUTERS)
     describe(app, DOCS, version=app.version, security=SECURITY)
     return app
 
@@ -167,5 +171,6 @@ async def _build(stack: AsyncExitStack, settings: BookingSettings, clock: Clock,
         feed_token=load_secret(settings.key_folder, FEED_TOKEN),
         problems=problems,
         password_tries=Buckets(PASSWORD_TRIES),
+        login_tries=Buckets(LOGIN_TRIES),
         birth_date_tries=Buckets(BIRTH_DATE_TRIES),
     )

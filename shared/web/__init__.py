@@ -2,7 +2,7 @@
 
 from shared.web.edge import BODY_LIMIT, Edge, EdgeOptions, Visit
 from shared.web.headers import etag, expected_version, parse_idempotency_key
-from shared.web.limits import Buckets, Limits, Rate, Spent
+from shared.web.limits import Buckets, Limits, Rate, Spent, address_key
 from shared.web.models import Shown, Strict
 from shared.web.openapi import ProblemDocs, Responses, describe
 from shared.web.pages import Page, decode_cursor, encode_cursor, link_header, next_link
@@ -35,6 +35,7 @@ __all__ = [
     "Visit",
     "Vocabulary",
     "add_routes",
+    "address_key",
     "decode_cursor",
     "describe",
     "encode_cursor",

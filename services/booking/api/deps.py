@@ -12,10 +12,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import Request
+from starlette.responses import Response
 
 from services.booking.api.problems import problems
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
+from services.booking.commands.remember import Work, remembered
+from services.booking.domain.account import Role
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Key
 from services.booking.settings import BookingSettings
@@ -26,9 +29,8 @@ from shared.sealing import Vault
 from shared.tokens import Principal, Signer, Verifier
 from shared.web import Answer, Buckets, Language, Problems, Rate, Visit, expected_version, parse_idempotency_key
 
-RESIDENT, STAFF, SCHEDULER, ADMINISTRATOR = "resident", "staff", "scheduler", "administrator"
-AT_WORK = (STAFF, SCHEDULER, ADMINISTRATOR)
-PUBLISHERS = (SCHEDULER, ADMINISTRATOR)
+AT_WORK = (Role.STAFF, Role.SCHEDULER, Role.ADMINISTRATOR)
+PUBLISHERS = (Role.SCHEDULER, Role.ADMINISTRATOR)
 
 BEARER = "bearer"
 IDEMPOTENCY_KEY = {
@@ -68,6 +70,7 @@ class Container:
     feed_token: str = field(repr=False)
     problems: Problems
     password_tries: Buckets
+    login_tries: Buckets
     birth_date_tries: Buckets
 
 
@@ -160,6 +163,13 @@ def must_serve(asker: SignedIn, venue_id: str) -> None:
         raise Refused(Reason.NOT_ALLOWED)
 
 
+async def remember(write: Write, work: Work) -> Response:
+    """Do `work` once under the key of `write`; whoever repeats it gets the same answer."""
+    parts = write.parts
+    answer = await remembered(parts.engine, write.key, parts.clock, work, write.refusal)
+    return answer.response()
+
+
 def _principal(visit: Visit, roles: tuple[str, ...]) -> Principal:
     principal = visit.principal
     if principal is None:
@@ -202,12 +212,18 @@ _WRITES = (
     Reason.IDEMPOTENCY_KEY_MISSING,
     Reason.IDEMPOTENCY_KEY_INVALID,
     Reason.IDEMPOTENCY_KEY_REUSED,
+    Reason.UNCERTAIN,
 )
 
 
 def documented(*reasons: Reason) -> dict[str, Any]:
     """Return the route options of a read that anybody may make."""
     return {"responses": problems(*reasons)}
+
+
+def documented_signed_out_write(*reasons: Reason) -> dict[str, Any]:
+    """Return the route options of a write that needs no account."""
+    return {"responses": problems(*_WRITES, *reasons), "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]}}
 
 
 def documented_signed_in(*reasons: Reason) -> dict[str, Any]:
@@ -226,7 +242,11 @@ def documented_write(*reasons: Reason, if_match: bool = False) -> dict[str, Any]
 
 
 PASSWORD_TRIES = Rate("password", 10, 15 * 60)
-"""For one login: ten tries at once, then one every 90 seconds."""
+"""For one login from one address: ten tries at once, then one every 90 seconds."""
 
-BIRTH_DATE_TRIES = Rate("birth-date", 5, 60 * 60)
-"""For one account: guesses at the birth date of a document that somebody has saved before."""
+LOGIN_TRIES = Rate("login", 100, 60 * 60)
+"""For one login from everywhere; higher, so that a stranger cannot lock somebody out for a whim."""
+
+BIRTH_DATE_TRIES = Rate("birth-date", 30, 60 * 60)
+"""For one account: people saved with a birth date of their own telling. Where somebody else has saved the document
+before, a wrong date is refused, and nobody shall find out the right one by trying."""

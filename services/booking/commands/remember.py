@@ -22,14 +22,19 @@ Explain = Callable[[Refused], Answer]
 """Turns a refusal into the answer that is kept, and sent again to whoever repeats the request."""
 
 
+_NOT_NOW = frozenset({Reason.TOO_MANY_REQUESTS, Reason.BUSY})
+"""Refusals that say "later" and not "no": they are forgotten, or a repeat would hear them for ever."""
+
+
 async def remembered(engine: Engine, key: Key, clock: Clock, work: Work, explain: Explain) -> Answer:
     """Return the answer of `work`, done now or when `key` first came: the same bytes either way.
 
     Whoever repeats a request while the first one is still being worked on waits for it, and gets its answer.
 
     Raises:
-        Refused: `idempotency_key_reused` where the key came with another request; `uncertain` where the database was
-            lost around the commit, so that nobody knows: asking again with the same key is safe and tells.
+        Refused: `too_many_requests` or `busy` where `work` says so; nothing is kept, and the key is free again.
+            `idempotency_key_reused` where the key came with another request; `uncertain` where the database was lost
+            around the commit, so that nobody knows: asking again with the same key is safe and tells.
     """
     async with engine.connect() as tx:
         answered = await claim_key(tx, key, clock())
@@ -39,6 +44,8 @@ async def remembered(engine: Engine, key: Key, clock: Clock, work: Work, explain
         try:
             answer = await work(tx)
         except Refused as refused:
+            if refused.reason in _NOT_NOW:
+                raise
             await savepoint.rollback()
             answer = explain(refused)
         else:

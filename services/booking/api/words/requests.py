@@ -122,8 +122,8 @@ REQUESTS: Mapping[Reason, ProblemText] = {
     Reason.PHONE_INVALID: text(
         422,
         ("手机号码无效", "Invalid phone number"),
-        "手机号码无效。境外号码请加国家代码，例如 +44 20 7946 0958。",
-        "The phone number is not valid. Begin a number from abroad with its country code, as in +44 20 7946 0958.",
+        "手机号码无效，请检查后重新填写。境外手机请加国家代码，例如 +44 7400 123456。",
+        "This is not a valid mobile number. Begin a number from abroad with its country code, as in +44 7400 123456.",
     ),
     Reason.SIGN_IN_CODE_WRONG: text(
         422,

@@ -1,0 +1,210 @@
+"""Signing in: residents by a code sent to their phone, everybody else by login and password.
+
+The law of codes: six digits, five minutes, five tries, used once; one code a minute and five an hour for one number. A
+guesser therefore has 25 tries an hour out of a million. What is kept of a code is a keyed fingerprint.
+"""
+
+import asyncio
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+import phonenumbers
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from services.booking.domain.account import Role
+from services.booking.domain.reason import Reason
+from services.booking.store.accounts import Account, account_by_login, account_by_phone, add_account_row
+from services.booking.store.database import Connection, Engine
+from services.booking.store.events import add_event
+from services.booking.store.sign_in import (
+    SignInCode,
+    add_code,
+    codes_sent,
+    count_try,
+    lock_phone,
+    newest_code,
+    use_code,
+)
+from shared.contracts import Contact, Event, EventType, SignInCodeRequested, SignInMessage
+from shared.ids import new_id
+from shared.refusal import Refused
+from shared.sealing import Vault
+
+CODE_LIFETIME: Final = timedelta(minutes=5)
+CODE_TRIES: Final = 5
+CODES_AN_HOUR: Final = 5
+BETWEEN_CODES: Final = timedelta(minutes=1)
+HOME_REGION: Final = "CN"
+LONGEST_PHONE: Final = 32
+
+PHONE, NAME, EMAIL = "account.phone", "account.name", "account.email"
+"""What sealed values and fingerprints are bound to."""
+
+_MOBILE = frozenset({phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE})
+_hasher = PasswordHasher()
+_hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
+"""One password costs 64 MiB and some 50 ms on purpose; two at a time leave the machine to everybody else."""
+
+_NOBODYS_HASH: Final = _hasher.hash(secrets.token_urlsafe(16))
+"""Checked where the login is unknown, so that the time of the answer does not tell."""
+
+
+def parse_phone(typed: str) -> str:
+    """Return a mobile number as typed in E.164; without a country code it is one of mainland China.
+
+    Raises:
+        Refused: `phone_invalid`.
+    """
+    try:
+        number = phonenumbers.parse(typed[:LONGEST_PHONE], HOME_REGION)
+    except phonenumbers.NumberParseException:
+        raise Refused(Reason.PHONE_INVALID, field="/phone") from None
+    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
+        raise Refused(Reason.PHONE_INVALID, field="/phone")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+async def send_code(tx: Connection, vault: Vault, phone: str, language: str, now: datetime) -> None:
+    """Make a code for `phone` (E.164) and tell the notify service to send it, in one transaction.
+
+    Raises:
+        Refused: `too_many_requests` where the number has had a code within the minute, or five within the hour.
+    """
+    fingerprint = vault.fingerprint(phone, PHONE)
+    await lock_phone(tx, fingerprint)
+    _refuse_too_many(await codes_sent(tx, fingerprint, now), now)
+    request_id, code = new_id(), f"{secrets.randbelow(1_000_000):06d}"
+    made = SignInCode(
+        id=request_id,
+        phone_fingerprint=fingerprint,
+        phone_sealed=vault.seal(phone, PHONE),
+        language=language,
+        code_fingerprint=_code_fingerprint(vault, request_id.hex, code),
+        created_at=now,
+        expires_at=now + CODE_LIFETIME,
+    )
+    await add_code(tx, made)
+    sealed = vault.seal_for_notify(SignInMessage(phone=phone, code=code, language=language))
+    data = SignInCodeRequested(request_id=request_id, sealed=sealed, expires_at=made.expires_at)
+    await add_event(
+        tx, Event(id=new_id(), type=EventType.SIGN_IN_CODE_REQUESTED, subject=request_id, time=now, data=data)
+    )
+
+
+async def redeem_code(tx: Connection, vault: Vault, phone: str, code: str, now: datetime) -> Account | Refused:
+    """Return the account of `phone` (E.164), made now if this is its first sign-in, or why not.
+
+    A refusal is returned and not raised, for the try that it counts must be kept.
+    """
+    fingerprint = vault.fingerprint(phone, PHONE)
+    newest = await newest_code(tx, fingerprint, now)
+    if newest is None:
+        return Refused(Reason.SIGN_IN_CODE_WRONG, field="/code")
+    if newest.tries >= CODE_TRIES:
+        return Refused(Reason.SIGN_IN_TOO_MANY_TRIES, field="/code")
+    presented = _code_fingerprint(vault, newest.id.hex, code)
+    if not secrets.compare_digest(presented, newest.code_fingerprint):
+        await count_try(tx, newest.id)
+        left = CODE_TRIES - newest.tries - 1
+        if left == 0:
+            return Refused(Reason.SIGN_IN_TOO_MANY_TRIES, field="/code")
+        return Refused(Reason.SIGN_IN_CODE_WRONG, field="/code", tries_left=left)
+    await use_code(tx, newest.id, now)
+    account = await _resident(tx, vault, phone, newest, now)
+    return Refused(Reason.ACCOUNT_DISABLED) if account.disabled_at is not None else account
+
+
+async def check_password(engine: Engine, login: str, password: str) -> Account:
+    """Return the account of a login; it takes as long where there is none, and no connection is held meanwhile.
+
+    Raises:
+        Refused: `credentials_wrong`, whichever of the two is wrong; `account_disabled`, to whoever has the password.
+    """
+    async with engine.connect() as connection:
+        account = await account_by_login(connection, login)
+    expected = account.password_hash if account is not None else None
+    loop = asyncio.get_running_loop()
+    right = await loop.run_in_executor(_hashing, _verify, expected or _NOBODYS_HASH, password)
+    if account is None or expected is None or not right:
+        raise Refused(Reason.CREDENTIALS_WRONG)
+    if account.disabled_at is not None:
+        raise Refused(Reason.ACCOUNT_DISABLED)
+    return account
+
+
+async def hash_password(password: str) -> str:
+    """Return an Argon2id hash of `password`."""
+    return await asyncio.get_running_loop().run_in_executor(_hashing, _hasher.hash, password)
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """What a resident's row says in clear text, for as long as it is needed."""
+
+    phone: str | None
+    email: str | None
+    name: str | None
+
+
+def opened(vault: Vault, account: Account) -> Clear:
+    """Return what is sealed in an account."""
+
+    def clear(sealed: str | None, context: str) -> str | None:
+        return None if sealed is None else vault.open(sealed, context).decode()
+
+    return Clear(
+        clear(account.phone_sealed, PHONE), clear(account.email_sealed, EMAIL), clear(account.name_sealed, NAME)
+    )
+
+
+def contact_of(vault: Vault, clear: Clear, language: str) -> str:
+    """Return how to reach somebody, sealed for the notify service."""
+    return vault.seal_for_notify(Contact(phone=clear.phone, email=clear.email, name=clear.name, language=language))
+
+
+def new_resident(vault: Vault, phone: str, language: str, now: datetime) -> Account:
+    """Return a new resident's account, not written yet."""
+    return Account(
+        id=new_id(),
+        role=Role.RESIDENT,
+        venues=frozenset(),
+        language=language,
+        created_at=now,
+        phone_fingerprint=vault.fingerprint(phone, PHONE),
+        phone_sealed=vault.seal(phone, PHONE),
+        contact=contact_of(vault, Clear(phone, None, None), language),
+    )
+
+
+async def _resident(tx: Connection, vault: Vault, phone: str, code: SignInCode, now: datetime) -> Account:
+    account = await account_by_phone(tx, code.phone_fingerprint)
+    if account is None:
+        account = new_resident(vault, phone, code.language, now)
+        await add_account_row(tx, account)
+    return account
+
+
+def _refuse_too_many(sent: list[datetime], now: datetime) -> None:
+    wait = timedelta()
+    if sent:
+        wait = sent[-1] + BETWEEN_CODES - now
+    if len(sent) >= CODES_AN_HOUR:
+        wait = max(wait, sent[-CODES_AN_HOUR] + timedelta(hours=1) - now)
+    if wait > timedelta():
+        raise Refused(Reason.TOO_MANY_REQUESTS, retry_after_seconds=ceil(wait.total_seconds()))
+
+
+def _code_fingerprint(vault: Vault, request: str, code: str) -> bytes:
+    return vault.fingerprint(f"{request}:{code}", "sign_in.code")
+
+
+def _verify(expected: str, password: str) -> bool:
+    try:
+        return _hasher.verify(expected, password)
+    except (VerificationError, InvalidHashError):
+        return False
