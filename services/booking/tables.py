@@ -95,8 +95,9 @@ plans = Table(
 catalogue_version = Table(
     "catalogue_version",
     metadata,
-    Column("id", SmallInteger, CheckConstraint("id = 1", name="one_row"), primary_key=True, autoincrement=False),
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
     comment="One row: rises whenever districts, venues, services or policies change, so that caches know.",
 )
 
