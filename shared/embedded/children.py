@@ -159,22 +159,17 @@ class Children:
 
     async def _keep_watchdog(self, watching: asyncio.Event) -> None:
         """Keep one watchdog running. Its standard input is never written to: that it stays open is the message."""
+        command = (sys.executable, "-m", "shared.embedded.watchdog", str(self._record))
         while True:
             reading, writing = os.pipe()
+            process = await asyncio.create_subprocess_exec(*command, stdin=reading, start_new_session=True)
+            os.close(reading)
+            watching.set()
             try:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "shared.embedded.watchdog",
-                    str(self._record),
-                    stdin=reading,
-                    start_new_session=True,
-                )
-                os.close(reading)
-                watching.set()
                 await process.wait()
             finally:
                 os.close(writing)
+                await process.wait()
             await asyncio.sleep(0.2)
 
 
