@@ -237,6 +237,10 @@ def _refuse_nul_in_address(scope: Scope, visit: Visit) -> None:
 def _refuse_unreadable(visit: Visit) -> None:
     """Refuse what is JSON and still nothing of ours: texts with NUL characters, depth that no document of ours has."""
     body = visit.body
+    if (
+        b"\0" in body
+    ):  # not JSON; or JSON in UTF-16, which RFC 8259 does not allow and whose texts escape the look below
+        raise _invalid("json_invalid", visit, field="")
     if body.count(b"[") + body.count(b"{") > DEEPEST and _depth(body) > DEEPEST:
         raise _invalid("json_invalid", visit, field="")
     if b"\\u0000" in body and _holds_nul(body):

@@ -67,15 +67,16 @@ def _read(cursor: str, kinds: Sequence[type[Place]]) -> tuple[Any, ...]:
 
 
 def _value(written: Any, kind: type[Place]) -> Place:
+    if kind is int and type(written) is int:  # a boolean is no number here
+        return written
+    if kind is int or not isinstance(written, str):
+        raise TypeError("of another kind")
     if kind is datetime:
-        moment = datetime.fromisoformat(written)
-        if moment.tzinfo is None:
-            raise ValueError("without a zone")
-        return moment
+        return datetime.fromisoformat(written)
     if kind is UUID:
         return UUID(written)
-    if type(written) is not kind or (isinstance(written, str) and "\0" in written):
-        raise TypeError("of another kind")
+    if "\0" in written:
+        raise ValueError("a character that no text of ours has")
     return written
 
 
