@@ -247,9 +247,10 @@ async def test_the_queue_is_bounded_and_says_so(city: City) -> None:
 
 async def test_the_sweeps_lapse_complete_and_mark(city: City) -> None:
     slot = make.slot(capacity=3)
-    await world.put_slots(city.engine, slot)
+    other = make.slot(starts_at=slot.starts_at + timedelta(hours=1), ends_at=slot.ends_at + timedelta(hours=1))
+    await world.put_slots(city.engine, slot, other)
     residents = await world.put_residents(city.engine, 3)
-    await city.desk.ask(wish(residents[0], slot, confirm=False), render)
+    await city.desk.ask(wish(residents[0], other, confirm=False), render)
     missed = await city.desk.ask(wish(residents[1], slot), render)
     came = await city.desk.ask(wish(residents[2], slot), render)
     city.clock.set(slot.starts_at)
