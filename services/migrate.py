@@ -4,6 +4,7 @@ The law of the migrations: every schema change is a revision under migrations/NA
 no longer than `lock_timeout` says in migrations/env.py.
 """
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ async def check(service: str, url: str) -> str | None:
 
 
 async def _run(url: str, act: Callable[[Config], Any], service: str) -> None:
-    config = Config(FOLDER / "alembic.ini", ini_section=service)
+    config = Config(FOLDER / "alembic.ini", ini_section=service, stdout=io.StringIO())
     engine = create_async_engine(url, poolclass=NullPool)
 
     def on(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -11,10 +11,10 @@ from pathlib import Path
 class Passwords:
     """One password each for PostgreSQL's superuser, for the two services' roles and for NATS. URL-safe characters only."""
 
-    postgres: str
-    booking: str
-    notify: str
-    nats: str
+    postgres: str = field(repr=False)
+    booking: str = field(repr=False)
+    notify: str = field(repr=False)
+    nats: str = field(repr=False)
 
 
 def load_or_make(path: Path) -> Passwords:
