@@ -41,8 +41,9 @@ class Planner:
 
     async def _booking_changed(self, tx: AsyncConnection, event: Event, booking: BookingChanged, now: datetime) -> None:
         subject = (booking.booking_id, booking.version)
-        known = await bookings.known(tx, booking.booking_id)
-        circumstances = Circumstances(known=known, reach=self._reach(booking.contact), rules=self.rules, now=now)
+        known, contact_before = await bookings.known(tx, booking.booking_id)
+        reach = self._reach(booking.contact or contact_before)
+        circumstances = Circumstances(known=known, reach=reach, rules=self.rules, now=now)
         plan = plan_booking(event.type, booking, circumstances)
         if plan.silence is not None:
             await messages.note_silence(tx, subject, plan.silence, event.id, now)

@@ -89,10 +89,10 @@ def compose(mail: Mail, server: MailServer) -> EmailMessage:
     message["Subject"] = mail.words.title
     message["Date"] = format_datetime(mail.at.astimezone(SHANGHAI))
     message["Message-ID"] = f"<{mail.message_id}@{server.sender.rpartition('@')[2]}>"
-    message["Content-Language"] = mail.language.value
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply to this
     message.set_content(mail.words.body + "\n", cte="base64")
     message.add_alternative(mail.html, subtype="html", cte="base64")
+    message["Content-Language"] = mail.language.value  # last, or it would go with the first part
     return message
 
 

@@ -23,5 +23,5 @@ def reminders(starts_at: datetime, lead_minutes: Iterable[int]) -> tuple[Reminde
     due = [starts_at - timedelta(minutes=minutes) for minutes in leads]
     return tuple(
         Reminder(lead_minutes=minutes, due_at=at, useful_until=until)
-        for minutes, at, until in zip(leads, due, [*due[1:], starts_at], strict=True)
+        for minutes, at, until in zip(leads, due, [*due, starts_at][1:], strict=True)
     )

@@ -15,12 +15,12 @@ from services.notify.tables import known_bookings
 _appointment: TypeAdapter[Appointment] = TypeAdapter(Appointment)
 
 
-async def known(tx: AsyncConnection, booking_id: UUID) -> Known | None:
-    """Return the newest version of the booking heard of, and keep others from changing it until the commit."""
+async def known(tx: AsyncConnection, booking_id: UUID) -> tuple[Known | None, str | None]:
+    """Return the newest version of the booking heard of and its sealed contact, locked until the commit."""
     table = known_bookings.c
-    query = select(table.version, table.state).where(table.booking_id == booking_id).with_for_update()
+    query = select(table.version, table.state, table.contact).where(table.booking_id == booking_id).with_for_update()
     row = (await tx.execute(query)).one_or_none()
-    return None if row is None else Known(version=row.version, state=row.state)
+    return (None, None) if row is None else (Known(version=row.version, state=row.state), row.contact)
 
 
 async def keep(tx: AsyncConnection, appointment: Appointment, contact: str | None, now: datetime) -> bool:

@@ -1,0 +1,358 @@
+"""Workers that race, stall and die: nothing is sent twice, nothing that no longer stands is sent, doubt is said aloud."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notify.channels.carrier import Mail, Send
+from services.notify.compose import Composer
+from services.notify.deliver import Delivery, Pace, Route
+from services.notify.domain import outcome as outcomes
+from services.notify.domain.dispatch import Due
+from services.notify.domain.message import Channel, Urgency
+from services.notify.domain.outcome import Outcome
+from services.notify.store import messages
+from shared.contracts import EventType, Words
+from tests.notify.make import booking, event
+from tests.notify.town import TEMPLATES, Town
+
+LEASE = Pace().lease
+LOCK = " FOR UPDATE SKIP LOCKED"
+GUARD = " AND m.state = v.before AND m.lease_token IS NOT DISTINCT FROM v.held"
+SECOND_LOOK = """
+        AND NOT EXISTS (SELECT FROM known_bookings k
+                        WHERE k.booking_id = m.subject_id AND k.version <> m.subject_version)"""
+START_GUARD = "AND m.lease_token = v.token AND m.state = :claimed "
+
+
+@dataclass(slots=True)
+class Carrier:
+    """A carrier whose every send runs `during`, which may look around, wait, or raise; it keeps a ledger."""
+
+    during: Callable[[Mail], Any] = lambda _mail: None
+    seen: list[Mail] = field(default_factory=list)
+    provider: str = "stub"
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Send[Mail]]:
+        yield self._send
+
+    async def _send(self, mail: Mail) -> Outcome:
+        self.seen.append(mail)
+        ran = self.during(mail)
+        if asyncio.iscoroutine(ran):
+            await ran
+        return outcomes.accepted("250")
+
+
+def worker(town: Town, carrier: Carrier, pace: Pace | None = None) -> Delivery:
+    composer = Composer(TEMPLATES, town.keys.opener)
+    return town.delivery(pace, {Channel.EMAIL: Route(composer.mail, carrier)})
+
+
+async def book(town: Town, count: int = 1) -> None:
+    contact = town.keys.contact()
+    await town.hear(*(event(EventType.BOOKING_CONFIRMED, booking(contact=contact, reminders=())) for _ in range(count)))
+
+
+def seen_twice(carrier: Carrier) -> int:
+    return len(carrier.seen) - len({mail.message_id for mail in carrier.seen})
+
+
+# -- races, and their controls
+
+
+@contextmanager
+def both_look_before_either_takes(workers: int) -> Iterator[None]:
+    """Have every worker select what is due before any of them takes it: the worst moment, made certain."""
+    meeting = asyncio.Barrier(workers)
+    select = messages.due
+
+    async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: datetime, limit: int) -> list[Due]:
+        found = await select(tx, channel, urgency, now, limit)
+        if urgency is Urgency.SOON:
+            await asyncio.wait_for(meeting.wait(), 5)
+        return found
+
+    with patch.object(messages, "due", due):
+        yield
+
+
+@contextmanager
+def without(*clauses: tuple[str, str]) -> Iterator[None]:
+    """Run with a clause struck out of a statement of the store: the control of a race test."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, clause in clauses:
+            statement = str(getattr(messages, name).text)
+            assert clause in statement, "the control must strike out something that is there"
+            patched.setattr(messages, name, text(statement.replace(clause, " ")))
+        yield
+
+
+async def race(town: Town) -> Carrier:
+    await book(town, 40)
+    carrier = Carrier()
+    with both_look_before_either_takes(2):
+        await asyncio.gather(*(worker(town, carrier).deliver(Channel.EMAIL) for _ in range(2)))
+    return carrier
+
+
+async def test_two_workers_never_send_the_same_message(town: Town) -> None:
+    carrier = await race(town)
+    assert (len(carrier.seen), seen_twice(carrier)) == (40, 0)
+
+
+async def test_even_without_row_locks_the_guards_keep_two_workers_apart(town: Town) -> None:
+    with without(("_DUE", LOCK)):
+        carrier = await race(town)
+    assert (len(carrier.seen), seen_twice(carrier)) == (40, 0)
+
+
+async def test_control_without_locks_and_guards_both_workers_send_everything(town: Town) -> None:
+    with without(("_DUE", LOCK), ("_MOVE", GUARD), ("_START", START_GUARD)):
+        carrier = await race(town)
+    assert seen_twice(carrier) == 40
+
+
+async def lose_the_lease(town: Town) -> Carrier:
+    """One worker claims and stalls; its lease runs out; another claims; the first wakes up and goes on, then the other."""
+    await book(town)
+    carrier = Carrier()
+    slow, quick = worker(town, carrier), worker(town, carrier)
+    _, lost = await slow._claim(Channel.EMAIL)
+    town.clock.advance(LEASE + timedelta(seconds=1))
+    _, held = await quick._claim(Channel.EMAIL)
+    assert [due.id for due in lost] == [due.id for due in held]
+    await slow._send_together(slow.routes[Channel.EMAIL], lost)
+    await quick._send_together(quick.routes[Channel.EMAIL], held)
+    return carrier
+
+
+async def test_a_worker_that_lost_its_lease_sends_nothing(town: Town) -> None:
+    assert len((await lose_the_lease(town)).seen) == 1
+    assert (await town.states())["confirmation", 1, 0] == ("sent", "accepted")
+
+
+async def test_control_without_the_fence_it_sends_a_second_time(town: Town) -> None:
+    with without(("_START", START_GUARD)):
+        assert len((await lose_the_lease(town)).seen) == 2
+
+
+# -- workers that die
+
+
+class Killed(BaseException):
+    """What no code of ours catches: the process is gone."""
+
+
+async def die(_mail: Mail) -> None:
+    raise Killed
+
+
+async def test_a_worker_killed_before_the_attempt_loses_nothing(town: Town) -> None:
+    await book(town)
+    carrier = Carrier()
+    await worker(town, carrier)._claim(Channel.EMAIL)  # and dies here
+    town.clock.advance(LEASE - timedelta(seconds=1))
+    await worker(town, carrier).deliver(Channel.EMAIL)
+    assert carrier.seen == [], "the lease still holds"
+    town.clock.advance(timedelta(seconds=1))
+    await worker(town, carrier).deliver(Channel.EMAIL)
+    assert len(carrier.seen) == 1
+
+
+async def test_a_worker_killed_while_sending_leaves_doubt_and_doubt_is_never_sent_again(town: Town) -> None:
+    await book(town)
+    doomed, carrier = Carrier(during=die), Carrier()
+    with pytest.raises(Killed):
+        await worker(town, doomed).deliver(Channel.EMAIL)
+    (attempt,) = await town.rows("SELECT number, verdict, finished_at FROM attempts")
+    assert tuple(attempt) == (1, None, None), "the attempt was on record before the call"
+    town.clock.advance(LEASE)
+    await worker(town, carrier).deliver(Channel.EMAIL)
+    assert (await town.states())["confirmation", 1, 0] == ("unknown", "lease_ran_out")
+    (attempt,) = await town.rows("SELECT verdict, code FROM attempts")
+    assert tuple(attempt) == ("unknown", "lease_ran_out")
+    town.clock.advance(timedelta(days=3))
+    await worker(town, carrier).drain(Channel.EMAIL)
+    assert carrier.seen == []
+    await town.delivery().drain(Channel.IN_APP)
+    assert len(await town.inbox()) == 1, "the in-app inbox has it for certain"
+
+
+async def test_an_outcome_that_comes_after_the_lease_still_counts_as_evidence(town: Town) -> None:
+    await book(town)
+
+    async def stall(_mail: Mail) -> None:
+        town.clock.advance(LEASE + timedelta(seconds=1))
+        await worker(town, Carrier()).deliver(Channel.EMAIL)
+        assert (await town.states())["confirmation", 1, 0] == ("unknown", "lease_ran_out")
+
+    await worker(town, Carrier(during=stall)).deliver(Channel.EMAIL)
+    assert (await town.states())["confirmation", 1, 0] == ("sent", "late_evidence")
+    (attempt,) = await town.rows("SELECT verdict, code FROM attempts")
+    assert tuple(attempt) == ("accepted", "250")
+
+
+async def test_a_worker_that_stops_gives_back_what_it_has_not_begun(town: Town) -> None:
+    await book(town, 5)
+    carrier, after = Carrier(), Carrier()
+    stopping = worker(town, carrier, Pace(together=2))
+    carrier.during = lambda _mail: stopping.stop()
+    await stopping.drain(Channel.EMAIL)
+    assert len(carrier.seen) == 2, "those it had begun are finished"
+    await worker(town, after).deliver(Channel.EMAIL)
+    assert len(after.seen) == 3, "nobody waits for a lease to run out"
+    assert seen_twice(Carrier(seen=carrier.seen + after.seen)) == 0
+
+
+async def test_while_the_database_is_away_the_outcome_is_kept_and_then_recorded(town: Town) -> None:
+    await book(town)
+    finish, failures = messages.finish, [OperationalError("gone", None, Exception())] * 2
+
+    async def away(tx: AsyncConnection, ended: Sequence[tuple[Due, Outcome]], now: datetime) -> None:
+        if ended and failures:
+            raise failures.pop()
+        await finish(tx, ended, now)
+
+    carrier = Carrier()
+    with patch.object(messages, "finish", away):
+        await worker(town, carrier).deliver(Channel.EMAIL)
+    assert failures == []
+    assert (await town.states())["confirmation", 1, 0] == ("sent", "accepted")
+    assert len(carrier.seen) == 1
+
+
+# -- the version, looked at three times
+
+
+async def test_what_is_cancelled_after_the_claim_does_not_leave(town: Town) -> None:
+    told_of = booking(contact=town.keys.contact(), reminders=())
+    await town.hear(event(EventType.BOOKING_CONFIRMED, told_of))
+    carrier = Carrier()
+    delivery = worker(town, carrier)
+    _, claimed = await delivery._claim(Channel.EMAIL)
+    await town.hear(event(EventType.BOOKING_CANCELLED, booking(booking_id=told_of.booking_id, version=2)))
+    await delivery._send_together(delivery.routes[Channel.EMAIL], claimed)
+    assert carrier.seen == []
+    assert (await town.states())["confirmation", 1, 0] == ("superseded", "booking_cancelled")
+
+
+@pytest.mark.parametrize("claimed_first", [True, False])
+async def test_a_newer_version_alone_stops_a_message_at_the_claim_and_before_the_send(
+    town: Town, claimed_first: bool
+) -> None:
+    await book(town)
+    carrier = Carrier()
+    delivery = worker(town, carrier)
+    claimed: list[Due] = []
+    if claimed_first:
+        _, claimed = await delivery._claim(Channel.EMAIL)
+    async with town.engine.begin() as tx:
+        await tx.execute(text("UPDATE known_bookings SET version = version + 1"))
+    if claimed_first:
+        await delivery._send_together(delivery.routes[Channel.EMAIL], claimed)
+        town.clock.advance(LEASE)
+    await delivery.deliver(Channel.EMAIL)
+    assert carrier.seen == []
+    assert (await town.states())["confirmation", 1, 0] == ("superseded", "newer_version")
+
+
+async def test_control_without_the_second_look_it_leaves(town: Town) -> None:
+    await book(town)
+    carrier = Carrier()
+    delivery = worker(town, carrier)
+    _, claimed = await delivery._claim(Channel.EMAIL)
+    async with town.engine.begin() as tx:
+        await tx.execute(text("UPDATE known_bookings SET version = version + 1"))
+    with without(("_START", SECOND_LOOK)):
+        await delivery._send_together(delivery.routes[Channel.EMAIL], claimed)
+    assert len(carrier.seen) == 1
+
+
+async def test_what_is_being_sent_while_it_is_cancelled_is_too_late_to_stop_and_the_cancellation_follows(
+    town: Town,
+) -> None:
+    told_of = booking(contact=town.keys.contact(), reminders=())
+    await town.hear(event(EventType.BOOKING_CONFIRMED, told_of))
+
+    async def cancel(_mail: Mail) -> None:
+        await town.hear(event(EventType.BOOKING_CANCELLED, booking(booking_id=told_of.booking_id, version=2)))
+
+    await worker(town, Carrier(during=cancel)).deliver(Channel.EMAIL)
+    await town.deliver()
+    states = await town.states()
+    assert states["confirmation", 1, 0] == ("sent", "accepted")
+    assert states["cancellation", 2, 0] == ("sent", "accepted")
+
+
+# -- the way it works
+
+
+async def test_no_transaction_is_open_while_a_provider_is_called(town: Town) -> None:
+    await book(town)
+    found: list[int] = []
+
+    async def look(_mail: Mail) -> None:
+        query = (
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = current_setting('application_name')"
+            " AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'"
+        )
+        found.append((await town.rows(query))[0][0])
+
+    await worker(town, Carrier(during=look)).deliver(Channel.EMAIL)
+    assert found == [0]
+
+
+async def test_a_message_whose_words_fail_ends_alone(town: Town) -> None:
+    contact = town.keys.contact()
+    bad = booking(contact=contact, local_start="soon", reminders=())
+    await town.hear(event(EventType.BOOKING_CONFIRMED, bad))
+    await book(town, 2)
+    await town.deliver()
+    assert len(town.mailbox.seen) == 2
+    dead = await town.rows("SELECT channel, why FROM messages WHERE state = 'dead' ORDER BY channel")
+    assert [tuple(row) for row in dead] == [("email", "template_failed"), ("in_app", "template_failed")]
+
+
+async def test_a_carrier_that_breaks_leaves_doubt_and_the_others_go_on(town: Town) -> None:
+    await book(town, 3)
+
+    def break_once(mail: Mail) -> None:
+        if mail is carrier.seen[0]:
+            raise ZeroDivisionError
+
+    carrier = Carrier(during=break_once)
+    await worker(town, carrier).deliver(Channel.EMAIL)
+    rows = await town.rows("SELECT state, count(*) FROM messages WHERE channel = 'email' GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("sent", 2), ("unknown", 1)]
+
+
+async def test_more_than_a_batch_is_drained(town: Town) -> None:
+    await book(town, 25)
+    carrier = Carrier()
+    assert await worker(town, carrier, Pace(batch=10, together=4)).drain(Channel.EMAIL) == 25
+    assert (len(carrier.seen), seen_twice(carrier)) == (25, 0)
+
+
+async def test_every_change_of_state_has_its_reason_in_the_log(town: Town) -> None:
+    await town.hear(
+        event(EventType.BOOKING_CONFIRMED, booking(contact=town.keys.contact(), service_name=Words("秘密", "secret")))
+    )
+    await town.deliver()
+    rows = await town.rows(
+        "SELECT d.state, d.why FROM decisions d JOIN messages m ON m.id = d.message_id"
+        " WHERE m.channel = 'email' AND m.kind = 'confirmation' ORDER BY d.id"
+    )
+    assert [tuple(row) for row in rows] == [("planned", "confirmed"), ("sent", "accepted")]
+    caused = await town.rows("SELECT DISTINCT event_id FROM decisions WHERE state = 'planned'")
+    assert [row.event_id for row in caused] == [town.feed[0].id]
