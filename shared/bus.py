@@ -22,7 +22,6 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client as Connection
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -152,7 +151,10 @@ class Bus:
 
     async def close(self) -> None:
         """Close the connection; what is not acknowledged will be delivered again."""
-        await self._connection.close()
+        if not self.is_connected:  # or the client stops half way, at what it cannot send any more
+            self._connection._pending, self._connection._pending_data_size = [], 0  # noqa: SLF001
+        with contextlib.suppress(OSError):
+            await self._connection.close()
 
     async def ensure_stream(self, name: str, subjects: Sequence[str], limits: StreamLimits | None = None) -> None:
         """Make the stream, or bring its settings up to date; `publish` and `consume` use it from now on.
@@ -206,8 +208,9 @@ class Bus:
             headers = {Header.MSG_ID.value: str(event.id), Header.EXPECTED_STREAM.value: self._chosen.name}
             body = to_cloudevent(event, self.source)
             acknowledgements.append(await self._jetstream.publish_async(event.type.value, body, headers=headers))
-        answers = asyncio.gather(*acknowledgements, return_exceptions=True)
-        for answer in await asyncio.wait_for(answers, ACKNOWLEDGE_SECONDS):
+        async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
+            answers = await asyncio.gather(*acknowledgements, return_exceptions=True)
+        for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
 
@@ -216,16 +219,19 @@ class Bus:
 
         The durable name remembers what was acknowledged, across restarts and for all processes that share it; at most
         one batch is under way among them. A batch is acknowledged when the handler has returned, and delivered again,
-        after a pause that grows to 30 s, when it has raised. Whatever happens to the broker, this goes on.
+        after a pause that grows to 30 s, when it has raised. What is delivered again may come in pieces and out of order:
+        the handler goes by the events' numbers (`shared.inbox`). Whatever happens to the broker, this goes on.
         """
         while not self._connection.is_closed:
             if self.is_connected:
                 try:
                     async with self._pulling(durable, batch) as pull:
                         while True:
+                            _heed_cancellation()
                             await _deliver(await pull.take(), handler)
                 except (_PullLost, OSError, TimeoutError, nats.errors.Error) as error:
                     logger.warning("consumer_lost: made again", extra={"durable": durable, "cause": repr(error)})
+            _heed_cancellation()
             await asyncio.sleep(0.2)
         raise BusUnavailable("the connection was closed")
 
@@ -242,12 +248,15 @@ class Bus:
             max_ack_pending=batch,
         )
         await self._jetstream.add_consumer(self._chosen.name, config)
-        answers = await self._connection.subscribe(self._connection.new_inbox())
+        inbox, answers = self._connection.new_inbox(), asyncio.Queue[Msg]()
+        subscription = await self._connection.subscribe(inbox, cb=answers.put)
         try:
-            yield _Pull(self._connection, answers, f"$JS.API.CONSUMER.MSG.NEXT.{self._chosen.name}.{durable}", batch)
+            yield _Pull(
+                self._connection, inbox, answers, f"$JS.API.CONSUMER.MSG.NEXT.{self._chosen.name}.{durable}", batch
+            )
         finally:
             with contextlib.suppress(nats.errors.Error):
-                await answers.unsubscribe()
+                await subscription.unsubscribe()
 
     async def assert_durable(self) -> None:
         """Refuse a broker that does not flush every message before it acknowledges it.
@@ -275,11 +284,13 @@ class _Pull:
     """Asks a durable consumer for messages.
 
     nats-py's own `fetch` is not used: with a batch above one it keeps what has arrived until the batch is full or the
-    time is over, and it does not notice that the server forgot its request (nats.py#504).
+    time is over, it does not notice that the server forgot its request (nats.py#504), and on Python 3.11 it may swallow
+    a cancellation (through `asyncio.wait_for`), so that a service would not stop.
     """
 
     connection: Connection
-    answers: Subscription
+    inbox: str
+    answers: asyncio.Queue[Msg]
     address: str
     batch: int
 
@@ -301,12 +312,13 @@ class _Pull:
         Raises:
             _PullLost: if the server is silent for longer than `silence` seconds, or the consumer is gone.
         """
-        await self.connection.publish(self.address, json.dumps(request).encode(), reply=self.answers.subject)
+        await self.connection.publish(self.address, json.dumps(request).encode(), reply=self.inbox)
         messages: list[Msg] = []
         while len(messages) < request["batch"]:
             try:
-                message = await self.answers.next_msg(timeout=silence)
-            except nats.errors.TimeoutError as error:
+                async with asyncio.timeout(silence):
+                    message = await self.answers.get()
+            except TimeoutError as error:
                 raise _PullLost("the server is silent") from error
             match (message.headers or {}).get(Header.STATUS):
                 case None:
@@ -352,6 +364,13 @@ def _read(payload: bytes) -> Received:
         return from_cloudevent(payload)
     except UnknownEvent as unknown:
         return unknown
+
+
+def _heed_cancellation() -> None:
+    """Stop even where a library has swallowed the cancellation: `asyncio.wait_for` of Python 3.11 may."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @contextlib.contextmanager

@@ -166,8 +166,8 @@ class Consumer:
         while waiting:
             reached = await self._settle(waiting, gap_allowed=False)
             waiting = [event for event in waiting if _number(event) > reached]
-            if waiting:
-                page = _in_order(await self.catch_up(reached))
+            if waiting and _number(waiting[0]) > reached + 1:
+                page = await self._page_after(reached)
                 if not page:
                     raise GapRemains(f"{self.source}: {reached + 1} to {_number(waiting[0]) - 1} are not in the feed")
                 await self._settle(page, gap_allowed=True)
@@ -180,11 +180,9 @@ class Consumer:
         """
         settled = 0
         reached = await self.reached()
-        while page := _in_order(await self.catch_up(reached)):
-            before, reached = reached, await self._settle(page, gap_allowed=True)
-            if reached <= before:
-                raise GapRemains(f"{self.source}: the feed repeats what comes before {before}")
-            settled += len(page)
+        while page := await self._page_after(reached):
+            reached = await self._settle(page, gap_allowed=True)
+            settled += sum(_number(event) <= reached for event in page)
         return settled
 
     async def reached(self) -> int:
@@ -218,6 +216,9 @@ class Consumer:
             )
             await tx.execute(update(table).where(table.c.event_id == event_id).values(resolved_at=self.clock()))
         logger.info("event_replayed", extra={"event_id": event_id, "source": self.source})
+
+    async def _page_after(self, reached: int) -> list[Received]:
+        return [event for event in _in_order(await self.catch_up(reached)) if _number(event) > reached]
 
     async def _settle(self, events: Sequence[Received], *, gap_allowed: bool) -> int:
         """Settle events from the position on, one transaction for all; return the position then.

@@ -12,18 +12,22 @@ guard and no licence: do not log personal data.
 
 import json
 import logging
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Final, TextIO
-
-from pydantic_core import to_jsonable_python
+from uuid import UUID
 
 REDACTED: Final = "[redacted]"
+DEPTH_MOST: Final = 8
 
 PERSONAL: Final = frozenset(
     {
@@ -63,15 +67,35 @@ def log_context(**facts: Any) -> Iterator[None]:
         _context.reset(token)
 
 
-def redact(value: Any, key: str = "") -> Any:
-    """Return a JSON value with everything personal replaced; `key` is what it stands under."""
+def redact(value: Any, key: str = "", depth: int = 0) -> Any:
+    """Return `value` as JSON with everything personal replaced; `key` is what it stands under.
+
+    Objects are not trusted to print themselves: dataclasses are taken apart, so that their fields are sieved like keys,
+    and of anything else unknown only the class is told. Whatever is given, a value comes out.
+    """
     if key and _is_personal(key):
         return REDACTED
+    if depth > DEPTH_MOST:
+        return "…"
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {name: redact(member, str(name)) for name, member in value.items()}
+        return {str(name): redact(member, str(name), depth + 1) for name, member in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [redact(member) for member in value]
-    return redact_text(value) if isinstance(value, str) else value
+        return [redact(member, depth=depth + 1) for member in value]
+    return _redact_scalar(value)
+
+
+def _redact_scalar(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str | UUID | date | time | timedelta | Decimal | PurePath):
+        return redact_text(str(value))
+    if isinstance(value, BaseException):
+        return redact_text(repr(value))
+    return f"<{type(value).__name__}>"
 
 
 def redact_text(value: str) -> str:
@@ -88,7 +112,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        facts = to_jsonable_python({**_context.get(), **extras}, fallback=str, serialize_unknown=True)
+        facts = {**_context.get(), **extras}
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -101,7 +125,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = redact_text(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
 
 
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:

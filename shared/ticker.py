@@ -9,7 +9,10 @@ import asyncio
 import functools
 import inspect
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,12 +28,14 @@ logger = logging.getLogger(__name__)
 Tick = Callable[[], Awaitable[Any]]
 
 STOP_SECONDS = 30.0
+TELL_AGAIN_SECONDS = 30.0
 
 
 class Ticker:
     """Calls coroutine functions at intervals, each by itself, from `start` to `stop`.
 
-    A tick that raises is logged, and the next comes as if nothing had happened.
+    A tick that raises is logged, and the next comes as if nothing had happened. One that keeps failing is logged when it
+    begins to, then every 30 seconds, and when it is over: a broker that is away must not drown the log.
     """
 
     def __init__(self, clock: Clock = system_clock) -> None:
@@ -43,6 +48,7 @@ class Ticker:
         )
         self._running: set[asyncio.Task[Any]] = set()
         self._last_success: dict[str, datetime | None] = {}
+        self._failures: dict[str, _Failures] = {}
 
     @property
     def last_success(self) -> dict[str, datetime | None]:
@@ -92,7 +98,25 @@ class Ticker:
     async def _call(self, tick: Tick, name: str) -> None:
         try:
             await tick()
-        except Exception:
-            logger.exception("tick_failed")
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next tick comes
+            self._tell_failure(name, error)
         else:
             self._last_success[name] = self._clock()
+            failures = self._failures.pop(name, None)
+            if failures:
+                logger.info("tick_recovered", extra={"failures": failures.count})
+
+    def _tell_failure(self, name: str, error: Exception) -> None:
+        failures = self._failures.setdefault(name, _Failures())
+        failures.count += 1
+        if time.monotonic() - failures.told_at >= TELL_AGAIN_SECONDS:
+            failures.told_at = time.monotonic()
+            logger.error("tick_failed", extra={"failures": failures.count}, exc_info=error)
+
+
+@dataclass(slots=True)
+class _Failures:
+    """Of one tick, since it last ended well."""
+
+    count: int = 0
+    told_at: float = -math.inf
