@@ -1,18 +1,17 @@
 """Databases and brokers for the tests of the plumbing."""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Table, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.db import create_engine, metadata
 from shared.inbox import dead_event_table, inbox_table, position_table
 from shared.outbox import outbox_table, relay_table
+from tests.conftest import Databases
 from tests.shared.servers import Broker
 
 tables = metadata()
@@ -24,22 +23,11 @@ dead_event = dead_event_table(tables)
 
 
 @pytest.fixture(scope="session")
-def postgres() -> str:
-    return os.environ["SCRATCH_POSTGRES"]
-
-
-@pytest.fixture(scope="session")
-async def plumbing_url(postgres: str) -> AsyncIterator[str]:
+async def plumbing_url(databases: Databases) -> AsyncIterator[str]:
     """A database of its own for these tests."""
-    name = "plumbing"
-    admin = create_engine(postgres, application_name="tests", isolation_level="AUTOCOMMIT")
-    async with admin.connect() as connection:
-        await connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(postgres).set(database=name).render_as_string(hide_password=False)
-    async with admin.connect() as connection:
-        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    await admin.dispose()
+    url = await databases.create_empty("booking", "plumbing")
+    yield url
+    await databases.drop(url)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.db import NotDurable, NotReady, assert_durable, create_engine, metadata, wait_until_ready
+from tests.conftest import Databases
 
 
 @pytest.fixture
@@ -115,9 +116,9 @@ async def test_every_way_of_committing_that_flushes_is_accepted(plumbing_url: st
 
 
 async def test_settings_that_lose_what_was_acknowledged_are_named_with_the_command_that_changes_them(
-    postgres: str, fresh: AsyncEngine
+    databases: Databases, fresh: AsyncEngine
 ) -> None:
-    admin = create_engine(postgres, application_name="tests", isolation_level="AUTOCOMMIT")
+    admin = create_engine(databases.admin_url, application_name="tests", isolation_level="AUTOCOMMIT")
 
     async def change(sql: str) -> None:
         async with admin.connect() as connection:
