@@ -8,21 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Table, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.booking import tables
 from services.booking.domain.booking import LIVE, Booking
 from services.booking.domain.facts import Change
 from services.booking.domain.request import Key, WalkIns
 from services.booking.domain.slot import Slot
+from shared.codec import data_json
 from shared.contracts import Event
 from shared.db import dump_json
-from shared.outbox import event_row
-
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
 class Collided(Exception):  # noqa: N818 - it happened to us; the desk takes it up again
@@ -48,72 +45,118 @@ class Ledger:
     walk_ins: Sequence[WalkIns]
     events: Sequence[Event]
     answers: Sequence[Answered]
-    slots_before: Mapping[Any, Slot]
-    slots_after: Mapping[Any, Slot]
+    slots_before: Mapping[UUID, Slot]
+    slots_after: Mapping[UUID, Slot]
 
     def is_empty(self) -> bool:
         """Say whether there is nothing to write."""
         return not (self.changes or self.walk_ins or self.answers)
 
 
-_BOOKING = ["id", "reference", "state", "version", "service_id", "slot_id", "starts_at", "ends_at", "account_id", "channel", "party_kind", "declarations", "hold_until", "extensions", "reason", "created_at", "changed_at"]
-_CLAIM = ["booking_id", "slot_id", "person_id", "position", "seats", "live", "service_id", "venue_id", "kind", "starts_at", "ends_at"]
-_HISTORY = ["booking_id", "version", "at", "action", "state", "actor_id", "actor_role", "reason"]
-_WALK_IN = ["id", "slot_id", "people", "admitted_at", "admitted_by"]
-_OUTBOX = ["id", "type", "subject", "occurred_at", "data"]
-_IDEMPOTENCY = ["account_id", "key", "fingerprint", "status", "headers", "body", "created_at"]
-_ALTERED = ["id", "version", "version_before", "state", "hold_until", "extensions", "reason", "changed_at"]
-_TAKEN = ["id", "taken", "taken_counter", "taken_walk_in"]
+_MADE = {
+    "id": "UUID",
+    "slot_id": "UUID",
+    "reference": "TEXT",
+    "state": "TEXT",
+    "version": "INTEGER",
+    "account_id": "UUID",
+    "channel": "TEXT",
+    "party_kind": "TEXT",
+    "declarations": "JSONB",
+    "hold_until": "TIMESTAMPTZ",
+    "extensions": "SMALLINT",
+    "reason": "TEXT",
+}
+_ALTERED = {
+    "id": "UUID",
+    "version": "INTEGER",
+    "version_before": "INTEGER",
+    "state": "TEXT",
+    "hold_until": "TIMESTAMPTZ",
+    "extensions": "SMALLINT",
+    "reason": "TEXT",
+}
+_CLAIMED = {"booking_id": "UUID", "person_id": "UUID", "position": "SMALLINT", "seats": "SMALLINT", "live": "BOOLEAN"}
+_COUNTED = {"id": "UUID", "taken": "INTEGER", "taken_counter": "INTEGER", "taken_walk_in": "INTEGER"}
+_TOLD = {
+    "booking_id": "UUID",
+    "version": "INTEGER",
+    "action": "TEXT",
+    "state": "TEXT",
+    "actor_id": "UUID",
+    "actor_role": "TEXT",
+    "reason": "TEXT",
+}
+_WALKED_IN = {"id": "UUID", "slot_id": "UUID", "people": "SMALLINT", "admitted_by": "UUID"}
+_PUBLISHED = {"id": "UUID", "type": "TEXT", "subject": "UUID", "data": "JSONB"}
+_ANSWERED = {
+    "account_id": "UUID",
+    "key": "TEXT",
+    "fingerprint": "BYTEA",
+    "status": "SMALLINT",
+    "headers": "JSONB",
+    "body": "BYTEA",
+}
+"""The columns of each part, with their types in PostgreSQL: what the statement is given, and nothing that it can find."""
 
 
-def _arrays(part: str, types: Mapping[str, str]) -> str:
-    return ", ".join(f"CAST(:{part}_{column} AS {kind}[])" for column, kind in types.items())
+def _given(part: str, columns: Mapping[str, str]) -> str:
+    """Return the rows of a part as a FROM item called `given`, in their order."""
+    arrays = ", ".join(f"CAST(:{part}_{column} AS {kind}[])" for column, kind in columns.items())
+    return f"unnest({arrays}) WITH ORDINALITY AS given({_names(columns)}, n)"
 
 
-def _types(table: Table, columns: Iterable[str]) -> dict[str, str]:
-    return {column: table.c[column].type.compile(_DIALECT) for column in columns}
+def _names(columns: Iterable[str], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{column}" for column in columns)
 
-
-def _insert(table: Table, columns: Sequence[str]) -> str:
-    types = _types(table, columns)
-    names = ", ".join(f'"{column}"' for column in columns)
-    return (
-        f"INSERT INTO {table.name} ({names})"  # noqa: S608 - names of our own tables
-        f" SELECT {names} FROM unnest({_arrays(table.name, types)}) WITH ORDINALITY AS given({names}, n) ORDER BY n"
-    )
-
-
-_ALTERED_TYPES = _types(tables.bookings, [column for column in _ALTERED if column != "version_before"])
-_ALTERED_TYPES = {column: _ALTERED_TYPES.get(column, "INTEGER") for column in _ALTERED}
 
 KEEP = text(
     f"""
-    WITH made AS ({_insert(tables.bookings, _BOOKING)}),
+    WITH given_booking AS MATERIALIZED (
+        SELECT given.*, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
+        FROM {_given("made", _MADE)} JOIN slots s ON s.id = given.slot_id
+    ),
+    made AS (
+        INSERT INTO bookings ({_names(_MADE)}, service_id, starts_at, ends_at, created_at, changed_at)
+        SELECT {_names(_MADE)}, service_id, starts_at, ends_at, :now, :now FROM given_booking
+    ),
     altered AS (
         UPDATE bookings b
         SET version = given.version, state = given.state, hold_until = given.hold_until, extensions = given.extensions,
-            reason = given.reason, changed_at = given.changed_at
-        FROM unnest({_arrays("altered", _ALTERED_TYPES)}) AS given({", ".join(_ALTERED)})
+            reason = given.reason, changed_at = :now
+        FROM {_given("altered", _ALTERED)}
         WHERE b.id = given.id AND b.version = given.version_before
         RETURNING b.id
     ),
-    claimed AS ({_insert(tables.claims, _CLAIM)}),
+    claimed AS (
+        INSERT INTO claims ({_names(_CLAIMED)}, slot_id, service_id, venue_id, kind, starts_at, ends_at)
+        SELECT {_names(_CLAIMED, "given.")}, b.slot_id, b.service_id, b.venue_id, b.kind, b.starts_at, b.ends_at
+        FROM {_given("claimed", _CLAIMED)} JOIN given_booking b ON b.id = given.booking_id
+    ),
     counted AS (
         UPDATE slots s
         SET taken = s.taken + given.taken, taken_counter = s.taken_counter + given.taken_counter,
             taken_walk_in = s.taken_walk_in + given.taken_walk_in
-        FROM unnest({_arrays("taken", {"id": "UUID", "taken": "INTEGER", "taken_counter": "INTEGER", "taken_walk_in": "INTEGER"})})
-            AS given({", ".join(_TAKEN)})
-        WHERE s.id = given.id
+        FROM {_given("counted", _COUNTED)} WHERE s.id = given.id
     ),
-    told AS ({_insert(tables.history, _HISTORY)}),
-    walked_in AS ({_insert(tables.walk_ins, _WALK_IN)}),
-    published AS ({_insert(tables.outbox, _OUTBOX)}),
-    answered AS ({_insert(tables.idempotency, _IDEMPOTENCY)})
+    told AS (
+        INSERT INTO history ({_names(_TOLD)}, at) SELECT {_names(_TOLD)}, :now FROM {_given("told", _TOLD)}
+    ),
+    walked_in AS (
+        INSERT INTO walk_ins ({_names(_WALKED_IN)}, admitted_at)
+        SELECT {_names(_WALKED_IN)}, :now FROM {_given("walked_in", _WALKED_IN)}
+    ),
+    published AS (
+        INSERT INTO outbox ({_names(_PUBLISHED)}, occurred_at)
+        SELECT {_names(_PUBLISHED)}, :now FROM {_given("published", _PUBLISHED)} ORDER BY n
+    ),
+    answered AS (
+        INSERT INTO idempotency ({_names(_ANSWERED)}, created_at)
+        SELECT {_names(_ANSWERED)}, :now FROM {_given("answered", _ANSWERED)}
+    )
     SELECT count(*) FROM altered
     """  # noqa: S608 - names of our own tables and columns
 )
-
 
 _RELEASE = text("UPDATE claims SET live = false WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))")
 """A statement of its own, and first: a person may take again, in the same batch, the place that a lapsed hold gives up."""
@@ -130,29 +173,31 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     released = [after.id for _, after in altered if after.state not in LIVE]
     if released:
         await tx.execute(_RELEASE, {"booking_ids": released})
-    binds: dict[str, Any] = {}
-    binds |= _columns("bookings", _BOOKING, [_booking_row(booking) for booking in made])
+    binds: dict[str, Any] = {"now": ledger.now}
+    binds |= _columns("made", _MADE, [_made_row(booking) for booking in made])
     binds |= _columns("altered", _ALTERED, [_altered_row(before, after) for before, after in altered])
-    binds |= _columns("claims", _CLAIM, [row for booking in made for row in _claim_rows(booking, ledger)])
-    binds |= _columns("taken", _TAKEN, _taken_rows(ledger))
-    binds |= _columns("history", _HISTORY, [_history_row(change) for change in ledger.changes])
-    binds |= _columns("walk_ins", _WALK_IN, [_walk_in_row(walk_in) for walk_in in ledger.walk_ins])
-    binds |= _columns("outbox", _OUTBOX, [tuple(event_row(event).values()) for event in ledger.events])
-    binds |= _columns("idempotency", _IDEMPOTENCY, [_answer_row(answer, ledger) for answer in ledger.answers])
+    binds |= _columns("claimed", _CLAIMED, [row for booking in made for row in _claim_rows(booking)])
+    binds |= _columns("counted", _COUNTED, _counted_rows(ledger))
+    binds |= _columns("told", _TOLD, [_told_row(change) for change in ledger.changes])
+    binds |= _columns("walked_in", _WALKED_IN, [_walk_in_row(walk_in) for walk_in in ledger.walk_ins])
+    binds |= _columns("published", _PUBLISHED, [_published_row(event) for event in ledger.events])
+    binds |= _columns("answered", _ANSWERED, [_answered_row(answer) for answer in ledger.answers])
     count = (await tx.execute(KEEP, binds)).scalar_one()
     if count != len(altered):
         raise Collided
 
 
-def _columns(part: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    transposed = [list(values) for values in zip(*rows, strict=True)] if rows else [[] for _ in columns]
-    return {f"{part}_{column}": values for column, values in zip(columns, transposed, strict=True)}
+def _columns(part: str, columns: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
+    names = [f"{part}_{column}" for column in columns]
+    if not rows:
+        return dict.fromkeys(names, ())
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
 def _settle(changes: Sequence[Change]) -> tuple[list[Booking], list[tuple[Booking, Booking]]]:
     """Return the bookings to insert and those to update: a booking changed twice in a batch is written once, as it ends."""
-    first: dict[Any, Booking | None] = {}
-    last: dict[Any, Booking] = {}
+    first: dict[UUID, Booking | None] = {}
+    last: dict[UUID, Booking] = {}
     for change in changes:
         first.setdefault(change.after.id, change.before)
         last[change.after.id] = change.after
@@ -161,16 +206,13 @@ def _settle(changes: Sequence[Change]) -> tuple[list[Booking], list[tuple[Bookin
     return made, altered
 
 
-def _booking_row(booking: Booking) -> tuple[Any, ...]:
+def _made_row(booking: Booking) -> tuple[Any, ...]:
     return (
         booking.id,
+        booking.slot_id,
         booking.reference,
         booking.state.value,
         booking.version,
-        booking.service_id,
-        booking.slot_id,
-        booking.starts_at,
-        booking.ends_at,
         booking.account_id,
         booking.channel.value,
         booking.party_kind,
@@ -178,8 +220,6 @@ def _booking_row(booking: Booking) -> tuple[Any, ...]:
         booking.hold_until,
         booking.extensions,
         booking.reason,
-        booking.created_at,
-        booking.changed_at,
     )
 
 
@@ -192,32 +232,15 @@ def _altered_row(before: Booking, after: Booking) -> tuple[Any, ...]:
         after.hold_until,
         after.extensions,
         after.reason,
-        after.changed_at,
     )
 
 
-def _claim_rows(booking: Booking, ledger: Ledger) -> list[tuple[Any, ...]]:
-    slot = ledger.slots_after[booking.slot_id]
+def _claim_rows(booking: Booking) -> list[tuple[Any, ...]]:
     live = booking.state in LIVE
-    return [
-        (
-            booking.id,
-            slot.id,
-            claim.person_id,
-            position,
-            claim.seats,
-            live,
-            slot.service_id,
-            slot.venue_id,
-            slot.kind,
-            slot.starts_at,
-            slot.ends_at,
-        )
-        for position, claim in enumerate(booking.claims)
-    ]
+    return [(booking.id, claim.person_id, position, claim.seats, live) for position, claim in enumerate(booking.claims)]
 
 
-def _taken_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
+def _counted_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
     rows = []
     for slot_id, after in ledger.slots_after.items():
         before = ledger.slots_before[slot_id]
@@ -233,12 +256,11 @@ def _taken_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _history_row(change: Change) -> tuple[Any, ...]:
+def _told_row(change: Change) -> tuple[Any, ...]:
     after, actor = change.after, change.actor
     return (
         after.id,
         after.version,
-        after.changed_at,
         change.action,
         after.state.value,
         actor.account_id,
@@ -248,17 +270,13 @@ def _history_row(change: Change) -> tuple[Any, ...]:
 
 
 def _walk_in_row(walk_in: WalkIns) -> tuple[Any, ...]:
-    return (walk_in.id, walk_in.slot_id, walk_in.people, walk_in.admitted_at, walk_in.admitted_by)
+    return (walk_in.id, walk_in.slot_id, walk_in.people, walk_in.admitted_by)
 
 
-def _answer_row(answer: Answered, ledger: Ledger) -> tuple[Any, ...]:
+def _published_row(event: Event) -> tuple[Any, ...]:
+    return (event.id, event.type.value, event.subject, data_json(event))
+
+
+def _answered_row(answer: Answered) -> tuple[Any, ...]:
     key = answer.key
-    return (
-        key.account_id,
-        key.key,
-        key.fingerprint,
-        answer.status,
-        dump_json(answer.headers),
-        answer.body,
-        ledger.now,
-    )
+    return (key.account_id, key.key, key.fingerprint, answer.status, dump_json(dict(answer.headers)), answer.body)
