@@ -6,7 +6,6 @@ uvicorn --factory services.booking.main:create_app
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
 
 from fastapi import FastAPI
 
@@ -32,6 +31,9 @@ DESK_SESSION = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
 }
+
+API_VERSION = "1.0.0"
+"""Of the API that the document describes; its first number stands in every path."""
 
 DESCRIPTION = """\
 城市公共服务预约接口：博物馆延时开放、体育场馆惠民开放、生育评估门诊、老年人能力评估、预约诊疗。
@@ -93,7 +95,7 @@ def create_app(settings: BookingSettings | None = None, clock: Clock = system_cl
         title="Yuyue 预约",
         summary="城市公共服务预约 Booking for a city's public services",
         description=DESCRIPTION,
-        version=version("yuyue"),
+        version=API_VERSION,
         openapi_tags=TAGS,
         servers=[{"url": settings.public_url}],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

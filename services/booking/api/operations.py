@@ -8,8 +8,8 @@ from pydantic import ConfigDict
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from services.booking.api.deps import Container, ReaderDep, documented
-from services.booking.api.problems import TABLE
+from services.booking.api.deps import Container, ReaderDep
+from services.booking.api.problems import TABLE, problems
 from services.booking.domain.reason import Reason
 from services.booking.store.database import DatabaseError, answers
 from shared.refusal import Refused
@@ -79,8 +79,7 @@ async def docs(request: Request) -> Response:
 @router.get(
     "/problems/{code}",
     summary="错误代码说明 What a problem code means",
-    responses=_HTML,
-    **documented(Reason.NOT_FOUND),
+    responses={**_HTML, **problems(Reason.NOT_FOUND)},
 )
 async def problem(code: Annotated[str, Path(max_length=64, examples=["slot-full"])]) -> Response:
     """The page that the `type` of a problem answer leads to: its status, its words, and the facts in them."""

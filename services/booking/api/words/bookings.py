@@ -66,7 +66,7 @@ BOOKINGS: Mapping[Reason, ProblemText] = {
         409,
         ("已约满", "Full"),
         "该时段剩余 {places_left} 个名额，不足 {places_asked} 个。[最近的空闲时段：{alternatives}。]",
-        "This time has {places_left} places left, and you need {places_asked}.[ Nearest free times: {alternatives}.]",
+        "Too few places are left at this time: {places_left} of the {places_asked} that you need.[ Nearest free times: {alternatives}.]",
     ),
     Reason.PARTY_KIND_NOT_ACCEPTED: text(
         422,
