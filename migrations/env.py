@@ -1,4 +1,4 @@
-"""How a migration runs: on a connection that services/migrate.py brings, or on one made from the environment's URL.
+"""How a migration runs: on a connection that shared/migrate.py brings, or on one made from the environment's URL.
 
 A schema change must not stop the city: it waits `LOCK_TIMEOUT` for a table in use, then fails whole, and is run again
 in a quieter minute. One transaction a revision.

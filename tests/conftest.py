@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from services import migrate
+from shared import migrate
 from shared.embedded import servers
 from shared.embedded.children import Children
 from shared.embedded.postgres import Postgres, create_database

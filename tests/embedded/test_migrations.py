@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from services import migrate
+from shared import migrate
 from shared.db import create_engine
 from tests.conftest import Databases
 
