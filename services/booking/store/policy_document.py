@@ -1,0 +1,193 @@
+"""A policy as a document: the one vocabulary of `catalogue/policies.yaml` and of the policies that are stored.
+
+Minutes are minutes, times of day are Asia/Shanghai, shares are percent. What the numbers mean stands in
+`domain.policy`; here they get their bounds.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from services.booking.domain.policy import (
+    CancelBy,
+    CheckInWindow,
+    Declaration,
+    DocumentType,
+    Limit,
+    LimitScope,
+    LimitWindow,
+    PartyKind,
+    Policy,
+    Release,
+    SeatUnit,
+    Shares,
+)
+from services.booking.store.plan_document import ClockTime, Document, Text
+
+Minutes = Annotated[int, Field(ge=0, le=14 * 24 * 60)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Age = Annotated[int, Field(ge=0, le=130)]
+MOST_HORIZON_DAYS = 180
+
+
+class ReleaseDocument(Document):
+    days_before: Annotated[int, Field(ge=0, le=MOST_HORIZON_DAYS)]
+    at: ClockTime
+
+
+class CancelByDocument(Document):
+    minutes_before: Minutes = 0
+    days_before: Annotated[int | None, Field(ge=0, le=60)] = None
+    at: ClockTime | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "CancelByDocument":
+        if (self.days_before is None) != (self.at is None):
+            raise PydanticCustomError("cancel_by", "write both days_before and at, or neither of them")
+        return self
+
+
+class CheckInDocument(Document):
+    opens_minutes_before: Minutes
+    closes_minutes_after: Minutes
+
+
+class SharesDocument(Document):
+    walk_in: Percent = 0
+    counter: Percent = 0
+
+    @model_validator(mode="after")
+    def _leave_something(self) -> "SharesDocument":
+        if self.walk_in + self.counter >= 100:
+            raise PydanticCustomError("shares", "walk_in and counter together must stay below 100 percent")
+        return self
+
+
+class LimitDocument(Document):
+    scope: LimitScope
+    window: LimitWindow
+    most: Annotated[int, Field(ge=1, le=100)]
+
+
+class DeclarationDocument(Document):
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    question_zh: Text
+    question_en: Text
+    options: Annotated[list[Text], Field(max_length=30)] = Field(default_factory=list)
+
+
+class PolicyDocument(Document):
+    """Everything that a service allows."""
+
+    documents: Annotated[list[DocumentType], Field(min_length=1)]
+    parties: Annotated[list[PartyKind], Field(min_length=1)]
+    party_most: Annotated[int, Field(ge=1, le=20)]
+    seat_unit: SeatUnit
+    release: ReleaseDocument
+    horizon_days: Annotated[int, Field(ge=1, le=MOST_HORIZON_DAYS)]
+    hold_minutes: Annotated[int, Field(ge=1, le=60)]
+    hold_extensions: Annotated[int, Field(ge=0, le=5)]
+    closes_minutes_before: Minutes
+    cancel_by: CancelByDocument
+    check_in: CheckInDocument
+    reminders: Annotated[list[Annotated[int, Field(ge=1, le=14 * 24 * 60)]], Field(max_length=5)]
+    limits: Annotated[list[LimitDocument], Field(max_length=10)] = Field(default_factory=list)
+    shares: SharesDocument = SharesDocument()
+    age_least: Age | None = None
+    age_most: Age | None = None
+    declarations: Annotated[list[DeclarationDocument], Field(max_length=10)] = Field(default_factory=list)
+    approval: bool = False
+    sensitive: bool = False
+    waitlist: bool = False
+
+    @model_validator(mode="after")
+    def _released_within_horizon(self) -> "PolicyDocument":
+        if self.release.days_before > self.horizon_days:
+            raise PydanticCustomError("horizon", "horizon_days must be at least release.days_before")
+        return self
+
+    def policy(self, policy_id: str, version: int) -> Policy:
+        """Return the policy that the document writes down."""
+        return Policy(
+            id=policy_id,
+            version=version,
+            documents=frozenset(self.documents),
+            parties=frozenset(self.parties),
+            party_most=self.party_most,
+            seat_unit=self.seat_unit,
+            release=Release(days_before=self.release.days_before, at=self.release.at),
+            horizon_days=self.horizon_days,
+            hold_minutes=self.hold_minutes,
+            hold_extensions=self.hold_extensions,
+            closes_minutes_before=self.closes_minutes_before,
+            cancel_by=CancelBy(
+                minutes_before=self.cancel_by.minutes_before,
+                days_before=self.cancel_by.days_before,
+                at=self.cancel_by.at,
+            ),
+            check_in=CheckInWindow(
+                opens_minutes_before=self.check_in.opens_minutes_before,
+                closes_minutes_after=self.check_in.closes_minutes_after,
+            ),
+            reminders=tuple(self.reminders),
+            limits=tuple(Limit(scope=one.scope, window=one.window, most=one.most) for one in self.limits),
+            shares=Shares(walk_in=self.shares.walk_in, counter=self.shares.counter),
+            age_least=self.age_least,
+            age_most=self.age_most,
+            declarations=tuple(
+                Declaration(
+                    name=one.name,
+                    question_zh=one.question_zh,
+                    question_en=one.question_en,
+                    options=tuple(one.options),
+                )
+                for one in self.declarations
+            ),
+            approval=self.approval,
+            sensitive=self.sensitive,
+            waitlist=self.waitlist,
+        )
+
+
+def policy_document(policy: Policy) -> dict[str, Any]:
+    """Return `policy` as a document in JSON values, without id and version: equal data write equal documents."""
+    return {
+        "documents": sorted(policy.documents),
+        "parties": sorted(policy.parties),
+        "party_most": policy.party_most,
+        "seat_unit": policy.seat_unit.value,
+        "release": {"days_before": policy.release.days_before, "at": f"{policy.release.at:%H:%M}"},
+        "horizon_days": policy.horizon_days,
+        "hold_minutes": policy.hold_minutes,
+        "hold_extensions": policy.hold_extensions,
+        "closes_minutes_before": policy.closes_minutes_before,
+        "cancel_by": {
+            "minutes_before": policy.cancel_by.minutes_before,
+            "days_before": policy.cancel_by.days_before,
+            "at": None if policy.cancel_by.at is None else f"{policy.cancel_by.at:%H:%M}",
+        },
+        "check_in": {
+            "opens_minutes_before": policy.check_in.opens_minutes_before,
+            "closes_minutes_after": policy.check_in.closes_minutes_after,
+        },
+        "reminders": list(policy.reminders),
+        "limits": [
+            {"scope": limit.scope.value, "window": limit.window.value, "most": limit.most} for limit in policy.limits
+        ],
+        "shares": {"walk_in": policy.shares.walk_in, "counter": policy.shares.counter},
+        "age_least": policy.age_least,
+        "age_most": policy.age_most,
+        "declarations": [
+            {
+                "name": one.name,
+                "question_zh": one.question_zh,
+                "question_en": one.question_en,
+                "options": list(one.options),
+            }
+            for one in policy.declarations
+        ],
+        "approval": policy.approval,
+        "sensitive": policy.sensitive,
+        "waitlist": policy.waitlist,
+    }
