@@ -9,7 +9,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.booking.api import bookings, check_ins, feed, me, operations, people, sign_in
+from services.booking.api import (
+    bookings,
+    check_ins,
+    districts,
+    feed,
+    me,
+    operations,
+    people,
+    services,
+    sign_in,
+    venues,
+)
 from services.booking.api.deps import BEARER, BIRTH_DATE_TRIES, LOGIN_TRIES, PASSWORD_TRIES, Container
 from services.booking.api.problems import DOCS, TABLE
 from services.booking.api.words.facts import VOCABULARY
@@ -79,7 +90,18 @@ SECURITY = {
 }
 
 
-ROUTERS = (bookings.router, check_ins.router, people.router, me.router, sign_in.router, feed.router, operations.router)
+ROUTERS = (
+    bookings.router,
+    services.router,
+    venues.router,
+    districts.router,
+    check_ins.router,
+    people.router,
+    me.router,
+    sign_in.router,
+    feed.router,
+    operations.router,
+)
 """In the order in which a request is matched: what is asked most comes first."""
 
 
