@@ -12,7 +12,9 @@ from fastapi import FastAPI
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Serve `app`, lifespan included, on a free port of 127.0.0.1; give its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    # asyncio sends small answers at once (TCP_NODELAY) only on sockets that name their protocol
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the test keeps its own
     running = asyncio.create_task(server.serve(sockets=[listening]))
