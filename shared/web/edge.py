@@ -35,6 +35,7 @@ _KEPT = frozenset(
         b"content-type",
         b"idempotency-key",
         b"if-match",
+        b"if-none-match",
         b"transfer-encoding",
     }
 )

@@ -124,12 +124,35 @@ def _document(app: FastAPI, docs: ProblemDocs, version: str, security: Mapping[s
         schemas = components.setdefault("schemas", {})
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        for schema in schemas.values():
+            schema["examples"] = [_with_nulls(one, schema, schemas) for one in schema.get("examples", ())]
+            if not schema["examples"]:
+                del schema["examples"]
         schemas["Problem"] = dict(PROBLEM_SCHEMA)
         components["securitySchemes"] = dict(security)
         for operation in _operations(document):
             _complete(operation, docs)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _with_nulls(example: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """Put back what FastAPI leaves out of examples: members that are null, and must be there all the same."""
+    if "$ref" in schema:
+        return _with_nulls(example, schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if isinstance(example, list):
+        return [_with_nulls(one, schema.get("items", {}), schemas) for one in example]
+    if not isinstance(example, dict):
+        return example
+    properties = schema.get("properties", {})
+    whole = {name: _with_nulls(value, properties.get(name, {}), schemas) for name, value in example.items()}
+    return whole | {
+        name: None for name in schema.get("required", ()) if name not in whole and _nullable(properties[name])
+    }
+
+
+def _nullable(schema: Mapping[str, Any]) -> bool:
+    return {"type": "null"} in schema.get("anyOf", ())
 
 
 def _operations(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -146,8 +169,9 @@ def _complete(operation: dict[str, Any], docs: ProblemDocs) -> None:
     reasons = (*_EVERY_OPERATION, *(_WITH_BODY if "requestBody" in operation else ()))
     for status, response in docs.responses(*reasons).items():
         present = answers.setdefault(str(status), response)
-        examples = present.setdefault("content", {}).setdefault(MEDIA_TYPE, {}).setdefault("examples", {})
-        examples |= response["content"][MEDIA_TYPE]["examples"]
+        edge = response["content"][MEDIA_TYPE]
+        content = present.setdefault("content", {}).setdefault(MEDIA_TYPE, {"schema": edge["schema"]})
+        content.setdefault("examples", {}).update(edge["examples"])
 
 
 SAMPLE_MOMENT = datetime(2026, 11, 28, 8, 30, tzinfo=UTC)

@@ -125,12 +125,18 @@ class Cancellation(Strict):
 
     reason: Annotated[str | None, Field(max_length=200)] = None
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "孩子生病了"}]})
+
 
 class Lookup(Strict):
     """Enough to find a booking without an account: its reference, and the birth date of one of its party."""
 
     reference: Annotated[str, Field(min_length=9, max_length=20, examples=["7Q2M-K4ZD-9"])]
     birth_date: Annotated[date, Field(examples=["1990-01-01"])]
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-9", "birth_date": "1990-01-01"}]}
+    )
 
 
 class ChangeShown(Shown):
@@ -149,6 +155,25 @@ class History(Shown):
 
     items: list[ChangeShown]
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "version": 1,
+                            "at": "2026-11-23T10:00:00+08:00",
+                            "action": "hold",
+                            "state": "held",
+                            "by": "resident",
+                            "reason": None,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
 
 def rendering(asker: SignedIn, status: int) -> Render:
     """Return how this request's outcome becomes its answer."""
@@ -162,7 +187,13 @@ def rendering(asker: SignedIn, status: int) -> Render:
     return render
 
 
-@router.post("", status_code=201, response_model=BookingShown, **documented_write(*_ADMISSION, *_DESK))
+@router.post(
+    "",
+    summary="预约或暂留名额 Book, or hold a place",
+    status_code=201,
+    response_model=BookingShown,
+    **documented_write(*_ADMISSION, *_DESK),
+)
 async def book(wish: NewBooking, asker: WriteDep) -> Response:
     """Hold a place, or book it at once. 预约或暂留名额。
 
@@ -187,6 +218,7 @@ async def book(wish: NewBooking, asker: WriteDep) -> Response:
 
 @router.post(
     "/{booking_id}/extension",
+    summary="延长暂留 Extend a hold",
     response_model=BookingShown,
     **documented_write(*_LIFE, Reason.EXTENSIONS_USED, if_match=True),
 )
@@ -197,6 +229,7 @@ async def extend(booking_id: BookingId, asker: WriteDep) -> Response:
 
 @router.post(
     "/{booking_id}/confirmation",
+    summary="确认预约 Confirm a held booking",
     response_model=BookingShown,
     **documented_write(*_LIFE, Reason.WAITS_FOR_APPROVAL, Reason.SLOT_PAST, if_match=True),
 )
@@ -207,6 +240,7 @@ async def confirm(booking_id: BookingId, asker: WriteDep) -> Response:
 
 @router.post(
     "/{booking_id}/cancellation",
+    summary="取消预约 Cancel a booking",
     response_model=BookingShown,
     **documented_write(*_LIFE, Reason.TOO_LATE_TO_CANCEL, if_match=True),
 )
@@ -218,7 +252,9 @@ async def cancel(booking_id: BookingId, asker: WriteDep, wish: Cancellation | No
     return await _alter(asker, booking_id, Action.CANCEL, None if wish is None else wish.reason)
 
 
-@router.get("", response_model=Page[BookingShown], **documented_signed_in(Reason.INVALID_CURSOR))
+@router.get(
+    "", summary="我的预约 My bookings", response_model=Page[BookingShown], **documented_signed_in(Reason.INVALID_CURSOR)
+)
 async def my_bookings(
     request: Request,
     asker: SignedInDep,
@@ -243,7 +279,12 @@ async def my_bookings(
     return JSONResponse(page.model_dump(mode="json"), headers=headers)
 
 
-@router.post("/lookup", response_model=BookingShown, **documented(Reason.BOOKING_UNKNOWN))
+@router.post(
+    "/lookup",
+    summary="凭编号查询 Look up by reference",
+    response_model=BookingShown,
+    **documented(Reason.BOOKING_UNKNOWN),
+)
 async def look_up(wish: Lookup, asker: ReaderDep) -> Response:
     """One booking by its reference and a birth date of its party, without an account. 凭预约编号和出生日期查询。
 
@@ -262,7 +303,12 @@ async def look_up(wish: Lookup, asker: ReaderDep) -> Response:
     return booking_answer(200, booking_shown(booking, parts.catalogue.current, companions, now)).response()
 
 
-@router.get("/{booking_id}", response_model=BookingShown, **documented_signed_in(Reason.BOOKING_UNKNOWN))
+@router.get(
+    "/{booking_id}",
+    summary="预约详情 One booking",
+    response_model=BookingShown,
+    **documented_signed_in(Reason.BOOKING_UNKNOWN, etag=True),
+)
 async def one_booking(booking_id: BookingId, asker: SignedInDep) -> Response:
     """One booking, to its booker and to the venue's staff. 预约详情。"""
     booking, answer = await _read(asker, booking_id)
@@ -271,7 +317,12 @@ async def one_booking(booking_id: BookingId, asker: SignedInDep) -> Response:
     return answer.response()
 
 
-@router.get("/{booking_id}/history", response_model=History, **documented_signed_in(Reason.BOOKING_UNKNOWN))
+@router.get(
+    "/{booking_id}/history",
+    summary="预约变更记录 History of a booking",
+    response_model=History,
+    **documented_signed_in(Reason.BOOKING_UNKNOWN),
+)
 async def history(booking_id: BookingId, asker: SignedInDep) -> Response:
     """Every change of a booking: what, when, by which role, and why. 预约变更记录。"""
     await _read(asker, booking_id)

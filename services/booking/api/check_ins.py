@@ -32,7 +32,7 @@ from shared.ids import new_id
 from shared.refusal import Refused
 from shared.web import Answer, Shown, Strict, strict_router
 
-router = strict_router(prefix="/api/v1/venues/{venue_id}", tags=["door"])
+router = strict_router(prefix="/api/v1/venues/{venue_id}", tags=["check-ins"])
 
 VenueId = Annotated[str, Path(max_length=80, description="The venue where the door is.", examples=["dalian-museum"])]
 StaffWriteDep = Annotated[Write, Depends(writing(*AT_WORK))]
@@ -46,6 +46,8 @@ class CheckIn(Strict):
     """The reference as it was scanned or typed."""
 
     reference: Annotated[str, Field(min_length=9, max_length=20, examples=["7Q2M-K4ZD-9"])]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-9"}]})
 
 
 class WalkInParty(Strict):
@@ -68,6 +70,20 @@ class WalkInsShown(Shown):
     admitted_at: datetime
     places_left: int
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01936f2e-0000-7def-8a3b-000000000003",
+                    "slot_id": "01936f2e-0000-7def-8a3b-000000000001",
+                    "people": 2,
+                    "admitted_at": "2026-11-28T16:35:00+08:00",
+                    "places_left": 11,
+                }
+            ]
+        }
+    )
+
 
 class Expected(Shown):
     """Who is expected on one day, in order of time."""
@@ -75,9 +91,12 @@ class Expected(Shown):
     day: date
     items: list[BookingShown]
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"day": "2026-11-28", "items": []}]})
+
 
 @router.post(
     "/check-ins",
+    summary="签到 Check a party in",
     response_model=BookingShown,
     **documented_write(
         Reason.BOOKING_UNKNOWN,
@@ -107,6 +126,7 @@ async def check_in(venue_id: VenueId, wish: CheckIn, asker: StaffWriteDep) -> Re
 
 @router.post(
     "/walk-ins",
+    summary="现场入场 Let walk-ins in",
     status_code=201,
     response_model=WalkInsShown,
     **documented_write(
@@ -142,7 +162,7 @@ async def admit(venue_id: VenueId, wish: WalkInParty, asker: StaffWriteDep) -> R
     return (await asker.parts.desk.ask(request, render)).response()
 
 
-@router.get("/expected", response_model=Expected, **documented_signed_in())
+@router.get("/expected", summary="当日名单 Who is expected", response_model=Expected, **documented_signed_in())
 async def expected(
     venue_id: VenueId,
     asker: StaffDep,

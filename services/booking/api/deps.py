@@ -54,6 +54,15 @@ IF_MATCH = {
     "example": '"2"',
 }
 
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that you have: if it is still the newest, the answer is 304 without a body. 已有的 ETag。",
+    "schema": {"type": "string"},
+    "example": '"2"',
+}
+
 
 @dataclass(slots=True, kw_only=True)
 class Container:
@@ -226,9 +235,14 @@ def documented_signed_out_write(*reasons: Reason) -> dict[str, Any]:
     return {"responses": problems(*_WRITES, *reasons), "openapi_extra": {"parameters": [IDEMPOTENCY_KEY]}}
 
 
-def documented_signed_in(*reasons: Reason) -> dict[str, Any]:
-    """Return the route options of a read by an account."""
-    return {"responses": problems(*_READS, *reasons), "openapi_extra": {"security": [{BEARER: []}]}}
+def documented_signed_in(*reasons: Reason, etag: bool = False) -> dict[str, Any]:
+    """Return the route options of a read by an account; `etag` where it answers 304 to an If-None-Match."""
+    extra: dict[str, Any] = {"security": [{BEARER: []}]}
+    responses = problems(*_READS, *reasons)
+    if etag:
+        extra["parameters"] = [IF_NONE_MATCH]
+        responses[304] = {"description": "没有变化 It has not changed since."}
+    return {"responses": responses, "openapi_extra": extra}
 
 
 def documented_write(*reasons: Reason, if_match: bool = False) -> dict[str, Any]:
