@@ -8,12 +8,11 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.notify.domain.message import NOBODY, Reach
 from services.notify.domain.planning import Circumstances, Rules, plan_booking, plan_sign_in
 from services.notify.domain.rendering import appointment_of
 from services.notify.store import bookings, messages
+from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import BookingChanged, Event, SignInCodeRequested
 from shared.sealing import CannotOpen, Opener
@@ -29,7 +28,7 @@ class Planner:
     clock: Clock
     rules: Rules = field(default_factory=Rules)
 
-    async def handle(self, tx: AsyncConnection, event: Event) -> None:
+    async def handle(self, tx: Connection, event: Event) -> None:
         """Plan what `event` makes us say, and end what it makes untrue."""
         now = self.clock()
         match event.data:
@@ -39,7 +38,7 @@ class Planner:
                 plan = plan_sign_in(request, now)
                 await messages.plan(tx, plan.messages, event.id, now, sealed=request.sealed)
 
-    async def _booking_changed(self, tx: AsyncConnection, event: Event, booking: BookingChanged, now: datetime) -> None:
+    async def _booking_changed(self, tx: Connection, event: Event, booking: BookingChanged, now: datetime) -> None:
         subject = (booking.booking_id, booking.version)
         known, contact_before = await bookings.known(tx, booking.booking_id)
         reach = self._reach(booking.contact or contact_before)

@@ -21,10 +21,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from services.notify.channels.carrier import Carrier, Mail, Send, TextMessage
 from services.notify.compose import Composer, Unsendable
 from services.notify.domain.dispatch import Due, Lease, Move, Said, on_claim, on_outcome
@@ -32,14 +28,13 @@ from services.notify.domain.lifecycle import LIFECYCLE, Action, State
 from services.notify.domain.message import Channel, Evidence, Urgency, Why
 from services.notify.domain.outcome import Outcome, unknown
 from services.notify.store import inbox, messages
+from services.notify.store.database import Connection, Engine, is_unavailable
 from shared.clock import Clock
 from shared.ids import new_id
 
 _log = logging.getLogger(__name__)
 
 Letter = TypeVar("Letter", Mail, TextMessage)
-AWAY = (DBAPIError, PoolTimeout, OSError, TimeoutError)
-"""What the database raises while it is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +64,7 @@ class Route(Generic[Letter]):
 class Delivery:
     """Delivers what is due; run as many as you like. `chance` is the die that spreads retries, from 0 to 1."""
 
-    engine: AsyncEngine
+    engine: Engine
     composer: Composer
     routes: Mapping[Channel, Route[Any]]
     clock: Clock
@@ -129,7 +124,7 @@ class Delivery:
         ]
         return len(dues), claimed
 
-    async def _due(self, tx: AsyncConnection, channel: Channel, now: datetime) -> list[Due]:
+    async def _due(self, tx: Connection, channel: Channel, now: datetime) -> list[Due]:
         """Return a batch, the most urgent lane first: a wall of reminders never stands before a sign-in code."""
         dues: list[Due] = []
         for lane in Urgency:
@@ -201,8 +196,8 @@ class Delivery:
         while True:
             try:
                 await self._record_once(ended)
-            except AWAY:
-                if time.monotonic() >= patience:
+            except Exception as error:
+                if not is_unavailable(error) or time.monotonic() >= patience:
                     raise
                 await asyncio.sleep(0.2)
             else:

@@ -10,7 +10,6 @@ from unittest.mock import patch
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.channels.carrier import Mail, Send
@@ -217,7 +216,7 @@ async def test_a_worker_that_stops_gives_back_what_it_has_not_begun(town: Town) 
 
 async def test_while_the_database_is_away_the_outcome_is_kept_and_then_recorded(town: Town) -> None:
     await book(town)
-    finish, failures = messages.finish, [OperationalError("gone", None, Exception())] * 2
+    finish, failures = messages.finish, [ConnectionResetError("gone"), ConnectionResetError("gone")]
 
     async def away(tx: AsyncConnection, ended: Sequence[tuple[Due, Outcome]], now: datetime) -> None:
         if ended and failures:

@@ -1,0 +1,97 @@
+"""Of one booking: every message planned, sent or dropped, and why."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path
+from pydantic import ConfigDict, Field
+
+from services.notify import views
+from services.notify.api.deps import SignedInDep, documented
+from services.notify.api.words import WORDS
+from services.notify.domain.lifecycle import State
+from services.notify.domain.message import Channel, Evidence, Kind, Why
+from services.notify.domain.reason import Reason
+from shared.clock import SHANGHAI
+from shared.contracts import Words
+from shared.refusal import Refused
+from shared.web import Shown, strict_router
+
+router = strict_router(prefix="/api/v1/bookings", tags=["bookings"])
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1908",
+    "kind": "reminder",
+    "channel": "email",
+    "booking_version": 2,
+    "lead_minutes": 1440,
+    "due_at": "2026-11-27T16:30:00+08:00",
+    "state": "superseded",
+    "why": "booking_cancelled",
+    "explanation": {"zh": "预约已取消，此消息作废。", "en": "The booking was cancelled first, so this was dropped."},
+    "attempts": 0,
+    "evidence": "none",
+    "changed_at": "2026-11-25T09:12:03+08:00",
+}
+
+
+class PlannedShown(Shown):
+    """What became of one message. Times carry the venue's offset, +08:00."""
+
+    id: UUID
+    kind: Kind
+    channel: Channel
+    booking_version: Annotated[int, Field(description="The version of the booking that it speaks of.")]
+    lead_minutes: Annotated[int, Field(description="Of a reminder: minutes before the start; else 0.")]
+    due_at: datetime
+    state: State
+    why: Why
+    explanation: Annotated[Words, Field(description="`why` in words.")]
+    attempts: Annotated[int, Field(description="How often a provider was called.")]
+    evidence: Annotated[str, Field(description="How much is known of its arrival: none, accepted, delivered, read.")]
+    changed_at: datetime
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+
+class PlannedMessages(Shown):
+    """Every message about a booking, the oldest version first, then by due time."""
+
+    items: list[PlannedShown]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_EXAMPLE]}]})
+
+
+@router.get(
+    "/{booking_id}/messages",
+    summary="这项预约的全部通知 Every message about a booking",
+    response_model=PlannedMessages,
+    **documented(Reason.BOOKING_UNKNOWN),
+)
+async def messages_of_booking(
+    asker: SignedInDep, booking_id: Annotated[UUID, Path(examples=["01936f2e-7c1a-7def-8a3b-5d4c3b2a1907"])]
+) -> PlannedMessages:
+    """What was planned and sent for a booking of yours, what was not, and why. 为什么收到或没有收到通知。"""
+    async with asker.parts.engine.connect() as connection:
+        found = await views.of_booking(connection, asker.principal.subject, booking_id)
+    if found is None:
+        raise Refused(Reason.BOOKING_UNKNOWN)
+    return PlannedMessages(items=[_shown(message) for message in found])
+
+
+def _shown(message: views.Planned) -> PlannedShown:
+    return PlannedShown(
+        id=message.id,
+        kind=message.kind,
+        channel=message.channel,
+        booking_version=message.booking_version,
+        lead_minutes=message.lead_minutes,
+        due_at=message.due_at.astimezone(SHANGHAI),
+        state=message.state,
+        why=message.why,
+        explanation=WORDS[message.why],
+        attempts=message.attempts,
+        evidence=Evidence(message.evidence).name.lower(),
+        changed_at=message.changed_at.astimezone(SHANGHAI),
+    )

@@ -1,0 +1,94 @@
+"""What endpoints are given: the parts of the running service, and whose messages these are."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from services.notify.api.problems import problems
+from services.notify.domain.reason import Reason
+from services.notify.doorbell import Doorbell
+from services.notify.settings import NotifySettings
+from services.notify.store.database import Engine
+from shared.clock import Clock
+from shared.refusal import Refused
+from shared.tokens import Principal, Verifier
+from shared.web import Visit, parse_idempotency_key
+
+BEARER = "bearer"
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": (
+        "As for every write; marking as read is the same however often it is done. A structured string in double quotes,"
+        " at most 255 characters. 每次提交都须附上，须带双引号。"
+    ),
+    "schema": {"type": "string", "pattern": r'^"[ !#-\[\]-~]{1,255}"$'},
+    "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Container:
+    """The parts of the running notify service; it stands in `app.state.container`."""
+
+    settings: NotifySettings
+    clock: Clock
+    engine: Engine
+    verifier: Verifier
+    doorbell: Doorbell
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """An account that reads its own messages."""
+
+    parts: Container
+    visit: Visit
+    principal: Principal
+
+
+async def signed_in(request: Request) -> SignedIn:
+    """Give the account that asks.
+
+    Raises:
+        Refused: `not_signed_in`.
+    """
+    visit: Visit = request.scope["visit"]
+    if visit.principal is None:
+        raise Refused(Reason.NOT_SIGNED_IN)
+    return SignedIn(request.app.state.container, visit, visit.principal)
+
+
+async def writing(request: Request) -> SignedIn:
+    """Give the account that changes something, under an Idempotency-Key.
+
+    Raises:
+        Refused: `not_signed_in`, `idempotency_key_missing`, `idempotency_key_invalid`.
+    """
+    asker = await signed_in(request)
+    parse_idempotency_key(asker.visit.headers.get(b"idempotency-key"))
+    return asker
+
+
+SignedInDep = Annotated[SignedIn, Depends(signed_in)]
+WriteDep = Annotated[SignedIn, Depends(writing)]
+
+
+def documented(*reasons: Reason) -> dict[str, Any]:
+    """Return the route options of a read by an account."""
+    return {
+        "responses": problems(Reason.NOT_SIGNED_IN, *reasons),
+        "openapi_extra": {"security": [{BEARER: []}]},
+    }
+
+
+def documented_write(*reasons: Reason) -> dict[str, Any]:
+    """Return the route options of a write by an account."""
+    keys = (Reason.IDEMPOTENCY_KEY_MISSING, Reason.IDEMPOTENCY_KEY_INVALID)
+    return {
+        "responses": problems(Reason.NOT_SIGNED_IN, *keys, *reasons),
+        "openapi_extra": {"security": [{BEARER: []}], "parameters": [IDEMPOTENCY_KEY]},
+    }

@@ -1,0 +1,53 @@
+"""Why a message was sent, or was not, in words for the person it was meant for."""
+
+from collections.abc import Mapping
+
+from services.notify.domain.message import Why
+from shared.contracts import Words
+
+WORDS: Mapping[Why, Words] = {
+    Why.CONFIRMED: Words("预约已确认，等待发送。", "The booking is confirmed; this is on its way."),
+    Why.DUE_BEFORE_START: Words("将按时发送。", "It will be sent at its time."),
+    Why.CANCELLED: Words("预约已取消，等待发送。", "The booking was cancelled; this is on its way."),
+    Why.HOLD_RAN_OUT: Words("保留的名额已到期，等待发送。", "The hold ran out; this is on its way."),
+    Why.CODE_REQUESTED: Words("验证码等待发送。", "The code is on its way."),
+    Why.STALE_EVENT: Words("较早的变动，无需通知。", "An older change: nothing to say."),
+    Why.NOTHING_TO_SAY: Words("此变动无需通知。", "This change needs no message."),
+    Why.ONLY_A_HOLD: Words("名额仅为保留，无需通知。", "Only a hold: nothing to say."),
+    Why.DUE_TIME_PASSED: Words(
+        "预约时已过提醒时间，确认消息已包含全部内容。",
+        "Its time had passed when you booked; the confirmation says the same.",
+    ),
+    Why.NO_LONGER_USEFUL: Words("已过有效时间，不再发送。", "It is of no use any more and is not sent."),
+    Why.NO_EMAIL_ADDRESS: Words("您的账号没有邮箱。", "Your account has no e-mail address."),
+    Why.NO_PHONE_NUMBER: Words("您的账号没有手机号。", "Your account has no phone number."),
+    Why.NO_CONTACT: Words("没有您的联系方式。", "There is nothing to reach you by."),
+    Why.CONTACT_UNREADABLE: Words(
+        "您的联系方式无法读取，请重新填写。", "Your contact data cannot be read; please enter it again."
+    ),
+    Why.CHANNEL_NOT_SET_UP: Words("本系统未开通此渠道。", "This channel is not set up here."),
+    Why.BOOKING_CANCELLED: Words("预约已取消，此消息作废。", "The booking was cancelled first, so this was dropped."),
+    Why.BOOKING_CHECKED_IN: Words("您已签到，此消息作废。", "You had checked in already, so this was dropped."),
+    Why.BOOKING_OVER: Words("预约已结束，此消息作废。", "The booking was over already, so this was dropped."),
+    Why.NEWER_VERSION: Words("预约有变动，此消息作废。", "The booking has changed since, so this was dropped."),
+    Why.TAKEN: Words("正在发送。", "It is being sent."),
+    Why.WRITTEN: Words("已送达站内信。", "It is in your inbox."),
+    Why.ACCEPTED: Words("已交由服务商发送。", "The provider has accepted it."),
+    Why.WORKER_STOPPED: Words("等待重新发送。", "It is waiting to be sent."),
+    Why.LEASE_RAN_OUT: Words(
+        "发送时系统中断，不确定是否送达；为避免重复，不再发送。",
+        "We were interrupted while sending and do not know whether it left; it is not sent twice.",
+    ),
+    Why.PROVIDER_BUSY: Words("服务商繁忙。", "The provider was busy."),
+    Why.PROVIDER_UNREACHABLE: Words("暂时无法连接服务商。", "The provider could not be reached."),
+    Why.PROVIDER_REFUSES_US: Words("服务商拒绝了本系统的请求。", "The provider refused our system."),
+    Why.ADDRESS_REFUSED: Words("邮箱或手机号被拒收，请核对。", "Your address or number was refused; please check it."),
+    Why.CONTENT_REFUSED: Words("内容被服务商拒绝。", "The provider refused its content."),
+    Why.NO_ANSWER: Words(
+        "服务商没有答复，不确定是否送达；为避免重复，不再发送。",
+        "The provider did not answer, and we do not know whether it left; it is not sent twice.",
+    ),
+    Why.LATE_EVIDENCE: Words("服务商稍后的答复确定了结果。", "A late answer of the provider settled it."),
+    Why.TEMPLATE_FAILED: Words("内容生成失败。", "Its words could not be made."),
+}
+"""Every reason has its words; a test holds the two equal."""

@@ -1,0 +1,27 @@
+"""Every reason for which the notify service says no: the stable codes of its problem answers.
+
+A code is never renamed once published. Status and words for each stand in one table, `api/problems.py`; a test holds
+the two equal.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    INVALID_REQUEST = "invalid_request"
+    BODY_TOO_LARGE = "body_too_large"
+    NOT_SIGNED_IN = "not_signed_in"
+    NOT_ALLOWED = "not_allowed"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    BUSY = "busy"
+    INTERNAL = "internal"
+    IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing"
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid"
+    IF_MATCH_INVALID = "if_match_invalid"
+    INVALID_CURSOR = "invalid_cursor"
+    MESSAGE_UNKNOWN = "message_unknown"
+    BOOKING_UNKNOWN = "booking_unknown"
+    TOO_MANY_STREAMS = "too_many_streams"

@@ -1,0 +1,113 @@
+"""What can be set from outside, each with its meaning; read from the environment once, when a process starts."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from services.notify.domain.message import Kind
+from shared.settings import Settings
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+_ADDRESS = r"^https?://[^/?#]+(/[^?#]*[^/?#])?$"
+
+
+class NotifySettings(Settings):
+    """The notify service's settings: `NOTIFY_` and the name in capitals, beside those that both services share."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_")
+
+    database_url: str = Field(repr=False, description="PostgreSQL of this service: `postgresql://user@host/notify`.")
+    key_folder: Path = Field(
+        default=Path("var/keys"),
+        description="Folder with `notify.jwk`, which opens contact data, and `feed.token`; this service needs no other key.",
+    )
+    booking_url: str = Field(
+        default="http://127.0.0.1:8000",
+        pattern=_ADDRESS,
+        description="The booking service, without a slash at the end: its feed of events and the keys of its tokens.",
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8001",
+        pattern=_ADDRESS,
+        description="The address that clients see, without a slash at the end; https adds Strict-Transport-Security.",
+    )
+    database_connections: Positive = Field(default=8, description="Connections kept to the database, for each process.")
+
+    smtp_host: str | None = Field(
+        default=None, description="Mail server. Without one no mail is sent, and each message says so."
+    )
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = Field(default=587, description="Port of the mail server.")
+    smtp_starttls: bool = Field(
+        default=True, description="Whether the connection must turn to TLS; off only for a server on this machine."
+    )
+    smtp_user: str | None = Field(default=None, description="User at the mail server, where it asks for one.")
+    smtp_password: SecretStr | None = Field(default=None, description="Password at the mail server.")
+    smtp_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=15.0, description="Seconds to wait for each reply of the mail server."
+    )
+    smtp_connections: Positive = Field(default=8, description="Connections to the mail server at a time, at most.")
+    mail_from: str = Field(
+        default="yuyue@localhost",
+        pattern=r"^[^@\s<>]+@[^@\s<>]+$",
+        description="Sender's address; its domain also ends every Message-ID.",
+    )
+    mail_from_name: str = Field(default="预约平台 Yuyue", description="Sender's name as mail programs show it.")
+
+    sms_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#]+/?$",
+        description="Endpoint of Aliyun's SendSms (`https://dysmsapi.aliyuncs.com`). Without one no text message is sent, sign-in codes included.",
+    )
+    sms_access_key_id: str = Field(default="", description="AccessKey ID of the SMS account.")
+    sms_access_key_secret: SecretStr = Field(default=SecretStr(""), description="AccessKey secret of the SMS account.")
+    sms_sign_name: str = Field(
+        default="", description="The approved signature that stands before every text message, for example 大连预约."
+    )
+    sms_kinds: frozenset[Kind] = Field(
+        default=frozenset({Kind.SIGN_IN_CODE}),
+        description='Kinds of messages that are worth the price of a text message, as JSON: `["sign_in_code", "reminder"]`.',
+    )
+    sms_template_codes: dict[str, str] = Field(
+        default_factory=dict,
+        description='Your approved template codes, as JSON by template: `{"sign_in_code/zh-CN/neutral": "SMS_123"}`. They replace the sample codes.',
+    )
+
+    stream_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=300.0, description="Seconds after which a stream of new messages ends, to be opened again where it was."
+    )
+    stream_poll_seconds: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=0.5, description="Seconds between looks for new messages, one for all streams of a process."
+    )
+    streams_per_account: Positive = Field(default=5, description="Streams that one account may have open at a time.")
+    streams: Positive = Field(default=2000, description="Streams that one process keeps open at a time.")
+    rate_account: NotNegative = Field(default=600, description="Requests a minute for one account; 0: no limit.")
+    rate_address: NotNegative = Field(
+        default=600, description="Requests a minute for one address that is not signed in; 0: no limit."
+    )
+
+    @model_validator(mode="after")
+    def _passwords_travel_encrypted(self) -> Self:
+        if self.smtp_password and self.smtp_host and not self.smtp_starttls and not _is_local(self.smtp_host):
+            raise ValueError("NOTIFY_SMTP_PASSWORD would travel in clear text: set NOTIFY_SMTP_STARTTLS=true")
+        return self
+
+    @model_validator(mode="after")
+    def _sms_is_whole(self) -> Self:
+        if self.sms_url and not (
+            self.sms_access_key_id and self.sms_access_key_secret.get_secret_value() and self.sms_sign_name
+        ):
+            raise ValueError(
+                "NOTIFY_SMS_URL needs NOTIFY_SMS_ACCESS_KEY_ID, NOTIFY_SMS_ACCESS_KEY_SECRET and NOTIFY_SMS_SIGN_NAME"
+            )
+        return self
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
