@@ -11,9 +11,8 @@ port show it), so `assert_durable` asks the monitoring port, and refuses where i
 
 import asyncio
 import contextlib
-import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -35,27 +34,23 @@ from nats.js.api import (
 )
 
 from shared.broker import BrokerNotDurable, assert_syncs_always
-from shared.codec import MalformedEvent, Received, UnknownEvent, from_cloudevent, to_cloudevent
+from shared.codec import to_cloudevent
 from shared.contracts import Event
+from shared.ids import new_id
+from shared.pull import ACKNOWLEDGE_SECONDS, REDELIVER_SECONDS, Handler, Pull, PullLost, deliver
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[Sequence[Received]], Awaitable[None]]
-"""Takes a batch. Returning acknowledges it; raising has it delivered again later."""
-
-ACKNOWLEDGE_SECONDS: Final = 5.0
-LINGER_SECONDS: Final = 5.0
-HEARTBEAT_SECONDS: Final = 1.0
-REDELIVER_SECONDS: Final = 30.0
+ATOMIC_MOST: Final = 1000
+"""The server takes no larger batches."""
+ATOMIC_LEAST: Final = 32
+"""Below this, flushing each event by itself is faster than the files that the server makes for a batch."""
 STREAM_EXISTS_OTHERWISE: Final = 10058
+HOLDS_DUPLICATE: Final = 10201
 
 
 class BusUnavailable(Exception):  # noqa: N818 - a state of the broker
     """The broker did not answer, or not in time. What was being published may or may not be stored: publish it again."""
-
-
-class _PullLost(Exception):  # noqa: N818 - a state of the broker
-    """The consumer or its pull request is gone from the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +87,7 @@ class _Stream:
             max_bytes=self.limits.max_bytes,
             duplicate_window=self.limits.duplicate_seconds,
             num_replicas=self.limits.replicas,
+            allow_atomic=True,
         )
 
 
@@ -109,6 +105,7 @@ class Bus:
     source: str
     monitor_url: str | None
     _stream: _Stream | None = field(default=None)
+    _atomic: bool = field(default=False)
 
     @classmethod
     async def connect(
@@ -169,11 +166,12 @@ class Bus:
     async def _make_stream(self) -> None:
         config = self._chosen.config()
         try:
-            await self._jetstream.add_stream(config)
+            made = await self._jetstream.add_stream(config)
         except nats.js.errors.APIError as error:
             if error.err_code != STREAM_EXISTS_OTHERWISE:
                 raise
-            await self._jetstream.update_stream(config)
+            made = await self._jetstream.update_stream(config)
+        self._atomic = bool(made.config.allow_atomic)  # servers before 2.12 know no batches
 
     @property
     def _chosen(self) -> _Stream:
@@ -182,7 +180,7 @@ class Bus:
         return self._stream
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Publish in order; return when the broker has stored every event.
+        """Publish in order; return when the broker has stored and flushed every event.
 
         A repeat of an event id within the stream's duplicate window is dropped by the broker. A stream that is gone is
         made again.
@@ -193,26 +191,60 @@ class Bus:
         if not events:
             return
         with _unavailable():
+            if not self.is_connected:  # or the client would keep the events in memory and send them who knows when
+                raise BusUnavailable("the connection to the broker is down")
             try:
-                await self._publish(events)
+                await self._store(events)
             except (nats.js.errors.NoStreamResponseError, nats.js.errors.NotFoundError):
                 logger.warning("stream_missing: made again", extra={"stream": self._chosen.name})
                 await self._make_stream()
-                await self._publish(events)
+                await self._store(events)
 
-    async def _publish(self, events: Sequence[Event]) -> None:
-        if not self.is_connected:  # or the client would keep the events in memory and send them who knows when
-            raise BusUnavailable("the connection to the broker is down")
-        acknowledgements = []
-        for event in events:
-            headers = {Header.MSG_ID.value: str(event.id), Header.EXPECTED_STREAM.value: self._chosen.name}
-            body = to_cloudevent(event, self.source)
-            acknowledgements.append(await self._jetstream.publish_async(event.type.value, body, headers=headers))
+    async def _store(self, events: Sequence[Event]) -> None:
+        """Store many events as atomic batches, which the server flushes once each, and few by themselves."""
+        for start in range(0, len(events), ATOMIC_MOST):
+            batch = events[start : start + ATOMIC_MOST]
+            try:
+                if self._atomic and len(batch) >= ATOMIC_LEAST:
+                    await self._store_together(batch)
+                    continue
+            except nats.js.errors.BadRequestError as error:
+                if error.err_code != HOLDS_DUPLICATE:
+                    raise
+            await self._store_each(batch)
+
+    async def _store_together(self, events: Sequence[Event]) -> None:
+        """Store all or none (ADR-50 of NATS); refused if the stream has one of the events already."""
+        batch_id = new_id().hex
+        for place, event in enumerate(events[:-1], start=1):
+            batch = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(place)}
+            await self._connection.publish(
+                event.type.value, to_cloudevent(event, self.source), headers={**self._headers(event), **batch}
+            )
+        last = events[-1]
+        commit = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(len(events)), "Nats-Batch-Commit": "1"}
+        await self._jetstream.publish(
+            last.type.value,
+            to_cloudevent(last, self.source),
+            timeout=ACKNOWLEDGE_SECONDS,
+            headers={**self._headers(last), **commit},
+        )
+
+    async def _store_each(self, events: Sequence[Event]) -> None:
+        acknowledgements = [
+            await self._jetstream.publish_async(
+                event.type.value, to_cloudevent(event, self.source), headers=self._headers(event)
+            )
+            for event in events
+        ]
         async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
             answers = await asyncio.gather(*acknowledgements, return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
+
+    def _headers(self, event: Event) -> dict[str, str]:
+        return {Header.MSG_ID.value: str(event.id), Header.EXPECTED_STREAM.value: self._chosen.name}
 
     async def consume(self, durable: str, batch: int, handler: Handler) -> None:
         """Hand events to `handler` in batches of up to `batch`, until cancelled.
@@ -228,15 +260,15 @@ class Bus:
                     async with self._pulling(durable, batch) as pull:
                         while True:
                             _heed_cancellation()
-                            await _deliver(await pull.take(), handler)
-                except (_PullLost, OSError, TimeoutError, nats.errors.Error) as error:
+                            await deliver(await pull.take(), handler)
+                except (PullLost, OSError, TimeoutError, nats.errors.Error) as error:
                     logger.warning("consumer_lost: made again", extra={"durable": durable, "cause": repr(error)})
             _heed_cancellation()
             await asyncio.sleep(0.2)
         raise BusUnavailable("the connection was closed")
 
     @contextlib.asynccontextmanager
-    async def _pulling(self, durable: str, batch: int) -> AsyncIterator["_Pull"]:
+    async def _pulling(self, durable: str, batch: int) -> AsyncIterator[Pull]:
         """Make stream and consumer if they are missing, and a fresh place for answers: old requests are forgotten."""
         await self._make_stream()
         config = ConsumerConfig(
@@ -248,12 +280,11 @@ class Bus:
             max_ack_pending=batch,
         )
         await self._jetstream.add_consumer(self._chosen.name, config)
+        address = f"$JS.API.CONSUMER.MSG.NEXT.{self._chosen.name}.{durable}"
         inbox, answers = self._connection.new_inbox(), asyncio.Queue[Msg]()
         subscription = await self._connection.subscribe(inbox, cb=answers.put)
         try:
-            yield _Pull(
-                self._connection, inbox, answers, f"$JS.API.CONSUMER.MSG.NEXT.{self._chosen.name}.{durable}", batch
-            )
+            yield Pull(self._connection, address, inbox, answers, batch)
         finally:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
@@ -277,93 +308,6 @@ class Bus:
             raise BrokerNotDurable(
                 f"the stream {self._stream.name} is not written through to files: delete it, and it is made again"
             )
-
-
-@dataclass(slots=True)
-class _Pull:
-    """Asks a durable consumer for messages.
-
-    nats-py's own `fetch` is not used: with a batch above one it keeps what has arrived until the batch is full or the
-    time is over, it does not notice that the server forgot its request (nats.py#504), and on Python 3.11 it may swallow
-    a cancellation (through `asyncio.wait_for`), so that a service would not stop.
-    """
-
-    connection: Connection
-    inbox: str
-    answers: asyncio.Queue[Msg]
-    address: str
-    batch: int
-
-    async def take(self) -> list[Msg]:
-        """Return what is there, at once; else wait for the next message, and return an empty list after a while."""
-        waiting = await self._ask({"batch": self.batch, "no_wait": True}, silence=ACKNOWLEDGE_SECONDS)
-        if waiting:
-            return waiting
-        lingering = {
-            "batch": 1,
-            "expires": int(LINGER_SECONDS * 1e9),
-            "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9),
-        }
-        return await self._ask(lingering, silence=HEARTBEAT_SECONDS * 2.5)
-
-    async def _ask(self, request: dict[str, Any], silence: float) -> list[Msg]:
-        """Send one request and collect its messages until it is fulfilled or the server says that there are no more.
-
-        Raises:
-            _PullLost: if the server is silent for longer than `silence` seconds, or the consumer is gone.
-        """
-        await self.connection.publish(self.address, json.dumps(request).encode(), reply=self.inbox)
-        messages: list[Msg] = []
-        while len(messages) < request["batch"]:
-            try:
-                async with asyncio.timeout(silence):
-                    message = await self.answers.get()
-            except TimeoutError as error:
-                raise _PullLost("the server is silent") from error
-            match (message.headers or {}).get(Header.STATUS):
-                case None:
-                    messages.append(message)
-                case "100":  # a heartbeat
-                    continue
-                case "404" | "408":  # no more, or the time is over
-                    break
-                case status:
-                    reason = (message.headers or {}).get(Header.DESCRIPTION, "no consumer")
-                    raise _PullLost(f"{status} {reason}")
-        return messages
-
-
-async def _deliver(messages: Sequence[Msg], handler: Handler) -> None:
-    received: list[Received] = []
-    sound: list[Msg] = []
-    for message in messages:
-        try:
-            received.append(_read(message.data))
-        except MalformedEvent:  # it can never be read; the feed has the event that belongs here
-            logger.exception("event_malformed", extra={"subject": message.subject})
-            await message.term()
-        else:
-            sound.append(message)
-    if not sound:
-        return
-    try:
-        await handler(received)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the batch is delivered again
-        tries = max(message.metadata.num_delivered for message in sound)
-        pause = min(0.5 * 2.0 ** min(tries - 1, 10), REDELIVER_SECONDS)
-        logger.warning("batch_failed: delivered again", extra={"cause": repr(error), "pause_seconds": pause})
-        for message in sound:
-            await message.nak(delay=pause)
-    else:
-        for message in sound:
-            await message.ack()
-
-
-def _read(payload: bytes) -> Received:
-    try:
-        return from_cloudevent(payload)
-    except UnknownEvent as unknown:
-        return unknown
 
 
 def _heed_cancellation() -> None:

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import shared.bus
+import shared.pull
 from shared.broker import BrokerNotDurable
 from shared.bus import Bus, BusUnavailable, StreamLimits
-from shared.codec import Received
+from shared.codec import Received, from_cloudevent
 from shared.contracts import BOOKING_SOURCE, BOOKING_STREAM, BOOKING_SUBJECTS, Event, EventType
 from shared.feed import read_feed
 from shared.inbox import Consumer
@@ -34,7 +35,8 @@ async def bus(broker: Broker) -> AsyncIterator[Bus]:
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Notice a silent server sooner than in production."""
     monkeypatch.setattr(shared.bus, "ACKNOWLEDGE_SECONDS", 1.5)
-    monkeypatch.setattr(shared.bus, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(shared.pull, "ACKNOWLEDGE_SECONDS", 1.5)
+    monkeypatch.setattr(shared.pull, "HEARTBEAT_SECONDS", 0.3)
 
 
 class Listener:
@@ -116,6 +118,39 @@ async def test_the_broker_drops_a_repeat_by_its_id(bus: Bus, listener: Listener)
     await bus.publish([*events, event(4)])
 
     assert await listener.hears(4) == [1, 2, 3, 4]
+
+
+async def stored(bus: Bus) -> int:
+    return (await bus._jetstream.stream_info(BOOKING_STREAM)).state.messages
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_a_repeat_of_many_adds_only_what_is_new(bus: Bus, listener: Listener, *, atomic: bool) -> None:
+    assert bus._atomic
+    bus._atomic = atomic  # a server before 2.12 has no batches
+    events = numbered(1, 150)
+    await bus.publish(events[:100])
+    await bus.publish(events[50:])
+    await bus.publish(events)
+
+    assert await stored(bus) == 150
+    await listener.hears(150)
+    assert [e for batch in listener.batches for e in batch] == events
+
+
+async def test_more_events_than_fit_into_a_batch_keep_their_order(bus: Bus) -> None:
+    events = numbered(1, 2050)
+    await bus.publish(events)
+
+    assert await stored(bus) == 2050
+    last = await bus._jetstream.get_msg(BOOKING_STREAM, 2050)
+    assert from_cloudevent(last.data or b"") == events[-1]
+
+
+async def test_many_events_find_a_stream_that_is_gone(bus: Bus) -> None:
+    await bus._jetstream.delete_stream(BOOKING_STREAM)
+    await bus.publish(numbered(1, 100))
+    assert await stored(bus) == 100
 
 
 async def test_a_batch_is_delivered_again_until_the_handler_returns(bus: Bus) -> None:
