@@ -5,12 +5,12 @@ A share is rounded up to whole places: a promise to walk-ins is never rounded aw
 where both together would exceed the slot.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from services.booking.domain import calendar
 from services.booking.domain.catalogue import Service, Venue
-from services.booking.domain.plan import Charge, Plan
+from services.booking.domain.plan import Charge, MonthDay, Plan
 from services.booking.domain.policy import Policy, Shares
 from services.booking.domain.schedule import MOST_DAYS, PlannedSlot, slots_of
 from services.booking.domain.zone import at_local, local_day
@@ -48,7 +48,7 @@ class OpenedSlot:
     label: Words
 
 
-def kept(capacity: int, shares: Shares) -> tuple[int, int]:
+def kept_places(shares: Shares, capacity: int) -> tuple[int, int]:
     """Return the places kept for the counter and for walk-ins."""
     walk_in = min(capacity, _share(capacity, shares.walk_in))
     return min(capacity - walk_in, _share(capacity, shares.counter)), walk_in
@@ -57,7 +57,7 @@ def kept(capacity: int, shares: Shares) -> tuple[int, int]:
 def opened(planned: PlannedSlot, offer: Offer) -> OpenedSlot:
     """Return what `planned` becomes under the policy of its service."""
     policy = offer.policy
-    counter, walk_in = kept(planned.capacity, policy.shares)
+    counter, walk_in = kept_places(policy.shares, planned.capacity)
     release_day = local_day(planned.starts_at) - timedelta(days=policy.release.days_before)
     return OpenedSlot(
         service_id=planned.service_id,
@@ -111,6 +111,22 @@ def closed_because(plan: Plan | None, starts_at: datetime, ends_at: datetime) ->
         if starts_at < until and since < ends_at:
             return closure.reason
     return None
+
+
+def published_part(plan: Plan) -> Plan | None:
+    """Return `plan` as far as official calendars are known, or None where it begins later.
+
+    A year whose holidays nobody has announced is never published; the rest of the plan waits for the notice.
+    """
+    last = min(plan.valid_until, last_known_day())
+    if last < plan.valid_from:
+        return None
+    return replace(
+        plan,
+        valid_until=last,
+        exceptions=tuple(one for one in plan.exceptions if isinstance(one.on, MonthDay) or one.on <= last),
+        closures=tuple(closure for closure in plan.closures if closure.first <= last),
+    )
 
 
 def _share(capacity: int, percent: int) -> int:

@@ -9,7 +9,7 @@ import re
 from datetime import date, time
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.booking.domain.calendar import Festival
@@ -174,11 +174,13 @@ class SpanDocument(Document):
             return Season(first=first, last=last)
         if isinstance(first, date) and isinstance(last, date):
             return DateRange(first=first, last=last)
-        raise AssertionError("model_post_init lets no mixture pass")
+        raise AssertionError("the validator lets no mixture pass")
 
-    def model_post_init(self, _context: Any) -> None:
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "SpanDocument":
         if isinstance(self.first, MonthDay) != isinstance(self.last, MonthDay):
             raise PydanticCustomError("span_mixed", "write both ends as dates, or both as days of every year")
+        return self
 
 
 class DaysDocument(Document):

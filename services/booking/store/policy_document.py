@@ -93,7 +93,7 @@ class PolicyDocument(Document):
     check_in: CheckInDocument
     reminders: Annotated[list[Annotated[int, Field(ge=1, le=14 * 24 * 60)]], Field(max_length=5)]
     limits: Annotated[list[LimitDocument], Field(max_length=10)] = Field(default_factory=list)
-    shares: SharesDocument = SharesDocument()
+    shares: Annotated[SharesDocument, Field(default_factory=SharesDocument)]
     age_least: Age | None = None
     age_most: Age | None = None
     declarations: Annotated[list[DeclarationDocument], Field(max_length=10)] = Field(default_factory=list)
