@@ -1,6 +1,7 @@
 """A migrated notify database, real keys, and a town to live in."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -13,8 +14,13 @@ from tests.notify.town import Keys, Town, running_town
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    return Keys.make(tmp_path_factory.mktemp("keys"))
+def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="session")
+def keys(key_folder: Path) -> Keys:
+    return Keys.make(key_folder)
 
 
 @pytest.fixture(scope="session")
