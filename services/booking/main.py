@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from services.booking.api import (
+    availability,
     bookings,
     check_ins,
     districts,
@@ -92,6 +93,7 @@ SECURITY = {
 
 ROUTERS = (
     bookings.router,
+    availability.router,
     services.router,
     venues.router,
     districts.router,

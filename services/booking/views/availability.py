@@ -1,0 +1,211 @@
+"""What is free, read without a lock: the short road from the slots' rows to a list.
+
+The law of this file: what is shown is what the desk would find. So a hold that has run out takes no place from the
+instant it does, whether or not anybody has swept it up: its seats are given back here as the desk gives them back before
+it decides. Whether a time can be had is not said here but by `domain.slot.why_not`, the rule that claiming asks too.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.booking.domain.plan import Charge, Plan
+from services.booking.domain.slot import Slot
+from services.booking.domain.zone import VENUE_ZONE, local_day
+from services.booking.store.gathering import SLOT_COLUMNS, slot_of
+from services.booking.store.plans import plan_of
+from shared.contracts import Words
+
+MOST_RAN_OUT: Final = 1000
+"""Holds that have run out and that nobody has swept up yet, looked at in one search; sweeping takes a second."""
+
+ZONE = f"'{VENUE_ZONE.key}'"
+RAN_OUT = (
+    "LEFT JOIN LATERAL (SELECT sum(c.seats) AS seats, sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter"
+    " FROM bookings b JOIN claims c ON c.booking_id = b.id"
+    " WHERE b.slot_id = s.id AND b.state = 'held' AND b.hold_until <= :now) ran_out ON true"
+)
+"""The seats of the slot `s` that holds which have run out by `:now` no longer take."""
+
+FREE_NOW = (
+    "starts_at > :now AND bookable_from <= :now AND bookable_until > :now"
+    " AND capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
+    " >= :places"
+)
+"""A sieve that keeps whatever `why_not` may let pass online, so that not every row is carried over to be asked."""
+
+COLUMNS = f"{SLOT_COLUMNS}, ran_out.seats AS given_back, ran_out.counter AS given_back_counter"
+
+_BOUNDS = text(
+    "SELECT CAST(plan.document ->> 'valid_until' AS date) AS published_until,"
+    " CASE WHEN jsonb_array_length(plan.document -> 'closures') > 0 THEN plan.document END AS closing,"
+    " (SELECT max(starts_at) FROM slots WHERE service_id = :service_id AND starts_at > :now) AS last"
+    " FROM (SELECT 1) AS always LEFT JOIN LATERAL"
+    " (SELECT document FROM plans WHERE service_id = :service_id ORDER BY version DESC LIMIT 1) plan ON true"
+)
+_DAYS = text(
+    "WITH RECURSIVE days(n, day) AS ("  # noqa: S608 - constants
+    f" (SELECT 1, CAST(timezone({ZONE}, starts_at) AS date) FROM slots WHERE service_id = :service_id"
+    "  AND starts_at >= :since AND starts_at > :now ORDER BY starts_at LIMIT 1)"
+    " UNION ALL"
+    f" SELECT n + 1, (SELECT CAST(timezone({ZONE}, f.starts_at) AS date) FROM slots f WHERE f.service_id = :service_id"
+    f"  AND f.starts_at >= timezone({ZONE}, CAST(day + 1 AS timestamp)) ORDER BY f.starts_at LIMIT 1)"
+    "  FROM days WHERE n < :dates AND day IS NOT NULL)"
+    f" SELECT {COLUMNS}, charge, label, closed AS closed_words FROM slots s {RAN_OUT}"
+    " WHERE s.service_id = :service_id"
+    f" AND s.starts_at >= (SELECT timezone({ZONE}, CAST(min(day) AS timestamp)) FROM days)"
+    f" AND s.starts_at < (SELECT timezone({ZONE}, CAST(max(day) + 1 AS timestamp)) FROM days)"
+    " ORDER BY s.starts_at"
+)
+_FIRST_FREE = text(
+    f"SELECT {COLUMNS} FROM slots s {RAN_OUT} WHERE s.id IN ("  # noqa: S608 - constants
+    f" (SELECT id FROM slots WHERE service_id = :service_id AND is_open AND starts_at >= :since AND {FREE_NOW}"
+    "   ORDER BY starts_at LIMIT 1)"
+    " UNION ALL"
+    "  (SELECT slot_id FROM bookings WHERE service_id = :service_id AND state = 'held' AND hold_until <= :now"
+    f"   ORDER BY hold_until LIMIT {MOST_RAN_OUT}))"
+    " AND s.starts_at >= :since ORDER BY s.starts_at"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotSeen:
+    """A slot with the words that stand beside it. `closed` is the closure's reason, where one stops new bookings."""
+
+    slot: Slot
+    charge: Charge
+    label: Words | None
+    closed: Words | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How far a service's hours reach: the plan's last day, the day of the last slot to come; None where there is none.
+
+    `closing` is the plan in force where it has closures: times that were closed before their slots were opened have no
+    row, and are told from it.
+    """
+
+    published_until: date | None
+    listed_until: date | None
+    closing: Plan | None
+
+
+async def read_bounds(connection: AsyncConnection, service_id: str, now: datetime) -> Bounds:
+    """Return how far a service's hours reach."""
+    row = (await connection.execute(_BOUNDS, {"service_id": service_id, "now": now})).one()
+    return Bounds(
+        published_until=row.published_until,
+        listed_until=None if row.last is None else local_day(row.last),
+        closing=None if row.closing is None else plan_of(row.closing),
+    )
+
+
+async def read_days(
+    connection: AsyncConnection, service_id: str, since: datetime, dates: int, now: datetime
+) -> list[SlotSeen]:
+    """Return the slots of the first `dates` days on which one starts at or after `since` and after `now`, in order.
+
+    Each day is whole: times that are past stand among the others.
+    """
+    rows = await connection.execute(_DAYS, {"service_id": service_id, "since": since, "dates": dates, "now": now})
+    return [
+        SlotSeen(
+            slot=slot_as_of(row),
+            charge=Charge(row.charge),
+            label=_words(row.label),
+            closed=_words(row.closed_words),
+        )
+        for row in rows
+    ]
+
+
+async def read_free(
+    connection: AsyncConnection, service_id: str, since: datetime, places: int, now: datetime
+) -> list[Slot]:
+    """Return slots from `since` on, in order of time, among which the first with `places` free online is.
+
+    They are the first such one by its row, and all that have holds which ran out: ask the rule about each.
+    """
+    asked = {"service_id": service_id, "since": since, "places": places, "now": now}
+    return [slot_as_of(row) for row in await connection.execute(_FIRST_FREE, asked)]
+
+
+def slot_as_of(row: Row[Any]) -> Slot:
+    """Make a slot of a row that has `COLUMNS`, with the seats of holds that ran out given back."""
+    slot = slot_of(row)
+    if not row.given_back:
+        return slot
+    return replace(
+        slot, taken=slot.taken - row.given_back, taken_counter=slot.taken_counter - (row.given_back_counter or 0)
+    )
+
+
+def _words(document: dict[str, str] | None) -> Words | None:
+    return None if document is None else Words(document["zh"], document["en"])
+
+
+# -- the search over services ---------------------------------------------------------------------------------------
+
+_OF_PAGE = (
+    "kind = :kind AND district_id = ANY(CAST(:district_ids AS text[])) AND service_id = ANY(CAST(:service_ids AS text[]))"
+    " AND starts_at >= :since AND starts_at < :until"
+)
+FREE_DAYS = text(
+    f"SELECT {COLUMNS} FROM slots s {RAN_OUT} WHERE s.id IN ("  # noqa: S608 - constants
+    f" (SELECT DISTINCT ON (service_id, timezone({ZONE}, starts_at)::date) id FROM slots WHERE is_open AND {_OF_PAGE}"
+    f"   AND {FREE_NOW} ORDER BY service_id, timezone({ZONE}, starts_at)::date, starts_at)"
+    " UNION ALL"
+    "  (SELECT slot_id FROM bookings WHERE service_id = ANY(CAST(:service_ids AS text[])) AND state = 'held'"
+    f"   AND hold_until <= :now ORDER BY hold_until LIMIT {MOST_RAN_OUT}))"
+    " AND s.starts_at >= :since AND s.starts_at < :until ORDER BY s.starts_at"
+)
+_OBSTACLES = text(
+    "SELECT DISTINCT ON (service_id, closed IS NOT NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
+    f" {SLOT_COLUMNS} FROM slots WHERE {_OF_PAGE} AND starts_at > :now"
+    " ORDER BY service_id, closed IS NOT NULL, bookable_from > :now, bookable_until <= :now, bookable_from, starts_at"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Slots of these services (one kind, in these districts) that start from `since` and before `until`."""
+
+    kind: str
+    district_ids: list[str]
+    service_ids: list[str]
+    since: datetime
+    until: datetime
+    places: int
+
+    def asked(self, now: datetime) -> dict[str, Any]:
+        """Return the parameters of a statement."""
+        return {
+            "kind": self.kind,
+            "district_ids": self.district_ids,
+            "service_ids": self.service_ids,
+            "since": self.since,
+            "until": self.until,
+            "places": self.places,
+            "now": now,
+        }
+
+
+async def read_free_days(connection: AsyncConnection, search: Search, now: datetime) -> list[Slot]:
+    """Return slots in order of time, among which the first free one of every service and day is: ask the rule of each."""
+    return [slot_as_of(row) for row in await connection.execute(FREE_DAYS, search.asked(now))]
+
+
+async def read_obstacles(
+    connection: AsyncConnection, search: Search, service_ids: list[str], now: datetime
+) -> list[Slot]:
+    """Return, for each of these services, one slot to come of each kind of obstacle: of these the rule says what it is.
+
+    Made for services that have nothing free; of those without any slot nothing is returned.
+    """
+    asked = {**search.asked(now), "service_ids": service_ids}
+    del asked["places"]
+    return [slot_of(row) for row in await connection.execute(_OBSTACLES, asked)]
