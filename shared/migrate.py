@@ -1,7 +1,7 @@
 """Alembic from Python: the services' schemas up, down and compared, on any database.
 
 The law of the migrations: every schema change is a revision under migrations/NAME, runs both ways, and waits for a lock
-no longer than `lock_timeout` says in migrations/env.py.
+no longer than `lock_timeout` says in migrations/env.py. Alembic keeps its context in globals: one call at a time.
 """
 
 import io

@@ -180,6 +180,8 @@ class Postgres:
         until = asyncio.get_running_loop().time() + seconds
         while True:
             try:
+                if not self._says_ready():
+                    raise ConnectionRefusedError("it is still starting")  # and would log every attempt to connect
                 connection = await self.connect()
             except (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as refusal:
                 if asyncio.get_running_loop().time() > until:
@@ -194,6 +196,14 @@ class Postgres:
             else:
                 await connection.close()
                 return
+
+    def _says_ready(self) -> bool:
+        """Tell whether the server has written into its lock file that it takes connections."""
+        try:
+            lines = (self.cluster / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > 7 and lines[7].strip() == "ready"
 
     async def connect(self, database: str = "postgres") -> asyncpg.Connection:
         """Return a connection of the superuser, for making databases."""

@@ -1,0 +1,171 @@
+"""Mail server, SMS endpoint and page in one process."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from ruamel.yaml import YAML
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Route
+
+from services.sink import page, sms
+from services.sink.mail import MailFolder, smtp_protocol
+
+SHOWN = 200
+FOUND = 1000
+BODY_BYTES = 64_000
+TEMPLATES = Path(__file__).parents[1] / "notify" / "templates"
+"""The texts that a real provider would have approved beforehand."""
+
+
+@dataclass(slots=True)
+class SmsFile:
+    """Text messages, one JSON object a line."""
+
+    path: Path
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def add(self, taken: sms.Sms) -> None:
+        """Store a message before it is answered for."""
+        line = json.dumps({**asdict(taken), "at": taken.at.isoformat()}, ensure_ascii=False)
+        async with self._lock:
+            await asyncio.to_thread(self._append, line)
+
+    def _append(self, line: str) -> None:
+        with os.fdopen(
+            os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
+        ) as file:
+            file.write(line + "\n")
+
+    def newest(self, count: int) -> list[sms.Sms]:
+        """Return the last `count` messages, newest first."""
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()[-count:]
+        except FileNotFoundError:
+            return []
+        found = [json.loads(line) for line in reversed(lines)]
+        return [sms.Sms(**{**one, "at": datetime.fromisoformat(one["at"])}) for one in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Everything that was sent. The endpoints are its methods."""
+
+    mail: MailFolder
+    texts: SmsFile
+    provider: sms.SmsProvider
+
+    @classmethod
+    def at(cls, data: Path, access_key_id: str, access_key_secret: str) -> "Sink":
+        """Return the sink over a data folder."""
+        data.mkdir(parents=True, exist_ok=True)
+        provider = sms.SmsProvider(access_key_id, access_key_secret, approved_templates(TEMPLATES))
+        return cls(MailFolder(data / "mail"), SmsFile(data / "sms.jsonl"), provider)
+
+    def app(self) -> Starlette:
+        """Return the HTTP side; the text messages' endpoint is `POST /`, as the provider's."""
+        routes = [
+            Route("/", self.take_sms, methods=["POST"]),
+            Route("/", self.show, methods=["GET"]),
+            Route("/messages.json", self.as_json, methods=["GET"]),
+            Route("/readyz", self.ready, methods=["GET"]),
+        ]
+        return Starlette(routes=routes)
+
+    async def take_sms(self, request: HttpRequest) -> JSONResponse:
+        """Do as Aliyun's SendSms."""
+        request_id = os.urandom(16).hex().upper()
+        arrived = sms.Request(
+            method=request.method,
+            path=request.url.path,
+            query=request.url.query,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await _body(request),
+        )
+        try:
+            taken = self.provider.take(arrived, datetime.now(UTC))
+        except sms.RefusedSms as refused:
+            print(f"sms refused: {refused.code}", flush=True)  # noqa: T201 - this line is what the sink is for
+            answer = {"Code": refused.code, "Message": str(refused), "RequestId": request_id}
+            return JSONResponse(answer, refused.status)
+        await self.texts.add(taken)
+        print(f"sms to {', '.join(taken.to)}: {taken.text}", flush=True)  # noqa: T201
+        return JSONResponse({"Code": "OK", "Message": "OK", "BizId": taken.biz_id, "RequestId": request_id})
+
+    async def show(self, _request: HttpRequest) -> HTMLResponse:
+        """The page."""
+        messages = await asyncio.to_thread(self.messages, SHOWN)
+        return HTMLResponse(page.render(messages), headers={"content-security-policy": page.CONTENT_POLICY})
+
+    async def as_json(self, request: HttpRequest) -> JSONResponse:
+        """The same for programs; `?to=` a mail address or the end of a telephone number leaves only its messages."""
+        wanted = request.query_params.get("to", "")
+        messages = await asyncio.to_thread(self.messages, FOUND)
+        chosen: list[dict[str, Any]] = [
+            {**asdict(message), "at": message.at.isoformat()}
+            for message in messages
+            if not wanted or any(_same(wanted, to) for to in message.to)
+        ]
+        return JSONResponse({"messages": chosen})
+
+    async def ready(self, _request: HttpRequest) -> JSONResponse:
+        """Say that the process answers."""
+        return JSONResponse({"status": "ok"})
+
+    def messages(self, count: int) -> list[page.Shown]:
+        """Return the newest `count` messages of both kinds, newest first."""
+        mails = [
+            page.Shown(channel="mail", at=one.at, to=one.to, title=one.subject, text=one.text, reference=one.file)
+            for one in self.mail.newest(count)
+        ]
+        texts = [
+            page.Shown(channel="sms", at=one.at, to=one.to, title="", text=one.text, reference=one.out_id)
+            for one in self.texts.newest(count)
+        ]
+        return sorted([*mails, *texts], key=lambda message: message.at, reverse=True)[:count]
+
+
+def _same(wanted: str, to: str) -> bool:
+    """Tell whether two spellings mean one recipient: +86 is not always written."""
+    return wanted.lower() == to.lower() or wanted.lstrip(" +").removeprefix("86") == to.lstrip("+").removeprefix("86")
+
+
+async def _body(request: HttpRequest) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES:
+            return body
+    return body
+
+
+def approved_templates(folder: Path) -> Mapping[str, str]:
+    """Return the texts of all SMS templates by their code."""
+    yaml = YAML(typ="safe")
+    return dict(found for path in sorted(folder.glob("*/*.yaml")) for found in _texts(yaml.load(path)))
+
+
+def _texts(node: Any) -> list[tuple[str, str]]:
+    if not isinstance(node, dict):
+        return []
+    if "code" in node and "text" in node:
+        return [(str(node["code"]), str(node["text"]))]
+    return [found for child in node.values() for found in _texts(child)]
+
+
+async def run(sink: Sink, http: socket.socket, smtp: socket.socket) -> None:
+    """Serve on two listening sockets until a signal asks for the end."""
+    loop = asyncio.get_running_loop()
+    mail_server = await loop.create_server(lambda: smtp_protocol(sink.mail), sock=smtp)
+    server = uvicorn.Server(uvicorn.Config(sink.app(), log_config=None, access_log=False, lifespan="off"))
+    async with mail_server:
+        await server.serve(sockets=[http])
