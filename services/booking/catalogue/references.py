@@ -198,7 +198,8 @@ def _plan(files: Files, item: _Item, faults: Faults) -> Plan | None:
 
 
 def _patterns(plan: Plan) -> list[SlotPattern]:
-    hours = [one for part in (*plan.windows, *plan.exceptions) for one in part.hours]
+    hours = [one for window in plan.windows for one in window.hours]
+    hours += [one for exception in plan.exceptions for one in exception.hours]
     return [one.timed or plan.timed for one in hours]
 
 

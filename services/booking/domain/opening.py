@@ -5,12 +5,12 @@ A share is rounded up to whole places: a promise to walk-ins is never rounded aw
 where both together would exceed the slot.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from services.booking.domain import calendar
 from services.booking.domain.catalogue import Service, Venue
-from services.booking.domain.plan import Charge, MonthDay, Plan
+from services.booking.domain.plan import Charge, Plan
 from services.booking.domain.policy import Policy, Shares
 from services.booking.domain.schedule import MOST_DAYS, PlannedSlot, slots_of
 from services.booking.domain.zone import at_local, local_day
@@ -81,10 +81,14 @@ def last_day(offer: Offer, now: datetime, opened_until: date | None = None) -> d
 
     It never lies beyond the last day with an official calendar: what no notice covers is not opened.
     """
-    today = local_day(now)
-    ahead = today + timedelta(days=offer.policy.horizon_days) + MARGIN
-    wanted = max(ahead, opened_until or ahead)
-    return min(wanted, today + timedelta(days=MOST_DAYS - 1), last_known_day())
+    ahead = wanted_day(offer, now)
+    most = local_day(now) + timedelta(days=MOST_DAYS - 1)
+    return min(max(ahead, opened_until or ahead), most, last_known_day())
+
+
+def wanted_day(offer: Offer, now: datetime) -> date:
+    """Return how far slots should be opened at `now`: the policy's horizon and the margin."""
+    return local_day(now) + timedelta(days=offer.policy.horizon_days) + MARGIN
 
 
 def last_known_day() -> date:
@@ -111,22 +115,6 @@ def closed_because(plan: Plan | None, starts_at: datetime, ends_at: datetime) ->
         if starts_at < until and since < ends_at:
             return closure.reason
     return None
-
-
-def published_part(plan: Plan) -> Plan | None:
-    """Return `plan` as far as official calendars are known, or None where it begins later.
-
-    A year whose holidays nobody has announced is never published; the rest of the plan waits for the notice.
-    """
-    last = min(plan.valid_until, last_known_day())
-    if last < plan.valid_from:
-        return None
-    return replace(
-        plan,
-        valid_until=last,
-        exceptions=tuple(one for one in plan.exceptions if isinstance(one.on, MonthDay) or one.on <= last),
-        closures=tuple(closure for closure in plan.closures if closure.first <= last),
-    )
 
 
 def _share(capacity: int, percent: int) -> int:

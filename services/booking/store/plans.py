@@ -1,87 +1,90 @@
-"""Plans as they are published: each edit is a new version, and the newest one stands.
+"""Plans of open hours in their rows: every version stays, the highest is in force."""
 
-Whoever publishes for a service holds the lock on its row until the commit, and so does whoever opens its slots: a plan
-and the slots that follow from it never belong to different versions.
-"""
-
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.booking import tables
 from services.booking.domain.plan import Plan
 from services.booking.store.plan_document import PlanDocument, document_of
-from shared.db import dump_json
 
-BY_FILES = "catalogue"
-"""Who published a plan that came from the city's files; otherwise it is the id of an account."""
+LOCK_SERVICES = text("SELECT id FROM services WHERE id = ANY(CAST(:ids AS text[])) ORDER BY id FOR NO KEY UPDATE")
+"""Whoever changes a service's plan or opens its slots holds the service's row first, and its slots only then."""
 
-_SELECT = (
-    "SELECT DISTINCT ON (service_id) service_id, version, document, published_by, published_at FROM plans"
-    " WHERE service_id = ANY(CAST(:service_ids AS text[])) ORDER BY service_id, version DESC"
-)
-_CURRENT = text(_SELECT)
-_LOCK = text(
-    "SELECT id FROM services WHERE id = ANY(CAST(:service_ids AS text[])) AND NOT withdrawn ORDER BY id FOR NO KEY UPDATE"
-)
-_OFFERED = text("SELECT id FROM services WHERE NOT withdrawn ORDER BY id")
-_OF_VENUE = text("SELECT id FROM services WHERE venue_id = :venue_id AND NOT withdrawn ORDER BY id")
-_INSERT = text(
-    "INSERT INTO plans (service_id, version, document, published_by, published_at)"
-    " VALUES (:service_id, :version, CAST(:document AS jsonb), :published_by, :published_at)"
+_CURRENT = (
+    select(tables.plans)
+    .distinct(tables.plans.c.service_id)
+    .order_by(tables.plans.c.service_id, tables.plans.c.version.desc())
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A plan that stands, and who published it when."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedPlan:
+    """A plan in force, and who published it when."""
 
     plan: Plan
     published_by: str
     published_at: datetime
 
 
-async def read_plans(connection: AsyncConnection, service_ids: Collection[str]) -> dict[str, Published]:
-    """Return the plan that stands for each of these services, as far as they have one."""
-    rows = await connection.execute(_CURRENT, {"service_ids": list(service_ids)})
-    return {row.service_id: _published(row) for row in rows}
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Return the plan as a JSON document, its service and version included; equal plans give equal documents."""
+    return {"service_id": plan.service_id, "version": plan.version, **document_of(plan)}
 
 
-async def read_plan(connection: AsyncConnection, service_id: str) -> Published | None:
-    """Return the plan that stands for a service."""
-    return (await read_plans(connection, [service_id])).get(service_id)
+def plan_of(document: dict[str, Any]) -> Plan:
+    """Return the plan that `plan_document` wrote."""
+    form = {name: value for name, value in document.items() if name not in {"service_id", "version"}}
+    return PlanDocument.model_validate(form).plan(document["service_id"], document["version"])
 
 
-async def lock_services(tx: AsyncConnection, service_ids: Collection[str]) -> list[str]:
-    """Lock these services for publishing, in the order of their ids; return those that are offered."""
-    return list((await tx.execute(_LOCK, {"service_ids": list(service_ids)})).scalars())
+async def lock_services(tx: AsyncConnection, service_ids: Iterable[str]) -> None:
+    """Hold the rows of these services, in id order, until the transaction ends; booking goes on meanwhile."""
+    await tx.execute(LOCK_SERVICES, {"ids": sorted(service_ids)})
 
 
-async def offered_services(connection: AsyncConnection) -> list[str]:
-    """Return the services that are offered, by id."""
-    return list((await connection.execute(_OFFERED)).scalars())
+async def read_plan(connection: AsyncConnection, service_id: str) -> tuple[Plan, int] | None:
+    """Return the plan in force with its version, or None where none was published."""
+    row = (await connection.execute(_CURRENT.where(tables.plans.c.service_id == service_id))).one_or_none()
+    return None if row is None else (plan_of(row.document), row.version)
 
 
-async def services_of_venue(connection: AsyncConnection, venue_id: str) -> list[str]:
-    """Return the services that a venue offers, by id."""
-    return list((await connection.execute(_OF_VENUE, {"venue_id": venue_id})).scalars())
+async def read_plans(
+    connection: AsyncConnection, service_ids: Collection[str] | None = None
+) -> dict[str, PublishedPlan]:
+    """Return the plan in force of every service that has one, or of these services only, by service."""
+    query = _CURRENT if service_ids is None else _CURRENT.where(tables.plans.c.service_id.in_(service_ids))
+    return {row.service_id: _published(row) for row in await connection.execute(query)}
 
 
-async def add_plan(tx: AsyncConnection, plan: Plan, published_by: str, now: datetime) -> None:
-    """Publish `plan` at its version; the service is locked."""
-    values: dict[str, Any] = {
-        "service_id": plan.service_id,
-        "version": plan.version,
-        "document": dump_json(document_of(plan)),
-        "published_by": published_by,
-        "published_at": now,
-    }
-    await tx.execute(_INSERT, values)
+async def write_plan(tx: AsyncConnection, service_id: str, plan: Plan, published_by: str, now: datetime) -> int:
+    """Publish the next version of a service's plan and return that version; the caller has validated it."""
+    await lock_services(tx, [service_id])
+    current = await read_plan(tx, service_id)
+    version = current[1] + 1 if current else 1
+    await write_plans(tx, [replace(plan, service_id=service_id, version=version)], published_by, now)
+    return version
 
 
-def _published(row: Row[Any]) -> Published:
-    plan = PlanDocument.model_validate(row.document).plan(row.service_id, row.version)
-    return Published(plan, row.published_by, row.published_at)
+async def write_plans(tx: AsyncConnection, plans: Iterable[Plan], published_by: str, now: datetime) -> None:
+    """Write plans as they are, each with its own service and version; the caller holds the services' rows."""
+    rows = [
+        {
+            "service_id": plan.service_id,
+            "version": plan.version,
+            "document": plan_document(plan),
+            "published_by": published_by,
+            "published_at": now,
+        }
+        for plan in plans
+    ]
+    if rows:
+        await tx.execute(insert(tables.plans), rows)
+
+
+def _published(row: Row[Any]) -> PublishedPlan:
+    return PublishedPlan(plan=plan_of(row.document), published_by=row.published_by, published_at=row.published_at)
