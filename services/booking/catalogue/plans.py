@@ -10,7 +10,7 @@ from datetime import date
 from services.booking.catalogue.documents import PlanEntry, PlansFile
 from services.booking.catalogue.faults import Faults
 from services.booking.catalogue.source import SourceFile
-from services.booking.domain import calendar
+from services.booking.domain.opening import last_known_day
 from services.booking.domain.plan import Plan
 from services.booking.domain.reason import Reason
 from services.booking.domain.schedule import validate_plan
@@ -46,11 +46,6 @@ _INSTEAD = {
     "closure_times": "until_time must come after from_time",
     "overlap": "on {date} these hours overlap with others of the plan: move one of them, or take the day out of one window",
 }
-
-
-def last_known_day() -> date:
-    """Return the last day of the official calendar that is known without a gap."""
-    return date(calendar.known_years()[-1], 12, 31)
 
 
 def checked_plans(source: SourceFile, file: PlansFile, faults: Faults) -> Iterator[tuple[str, Plan]]:

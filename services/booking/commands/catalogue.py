@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from services.booking.catalogue import FOLDER, City, read_city
-from services.booking.commands.opening import offer_of, open_planned
+from services.booking.commands.opening import offer_of, open_planned, put_slots, wanted_slots
 from services.booking.domain.catalogue import Catalogue
-from services.booking.domain.opening import Offer, last_day, last_known_day, wanted_day
+from services.booking.domain.opening import Offer, OpenedSlot, last_day, last_known_day, wanted_day
 from services.booking.domain.plan import Plan
 from services.booking.domain.zone import in_words
 from services.booking.store.catalogue import read_catalogue
@@ -25,7 +25,7 @@ from services.booking.store.slots import SlotReport, Stranded, Why
 FROM_FILES = "catalogue"
 """Who published a plan that came from the files."""
 
-SERVICES_AT_A_TIME = 25
+SERVICES_AT_A_TIME = 50
 """Services whose slots are opened in one go: the hourly round holds their rows for a fraction of a second."""
 
 NAMED_MOST = 20
@@ -95,16 +95,19 @@ async def load(engine: Engine, now: datetime, say: Say = _silent, folder: Path =
     async with engine.begin() as tx:
         await lock_catalogue(tx)
         await lock_services(tx, city.services)
-        written = await write_catalogue(tx, _catalogue(city), now)
+        catalogue = _catalogue(city)
+        written = await write_catalogue(tx, catalogue, now)
         if written.still_booked:
             raise LoadRefused([_still_booked(one) for one in written.still_booked])
         plans, published, kept = await _publish(tx, city, now)
         say(f"Published {published} plans.")
-        offers = [offer_of(_catalogue(city), service_id) for service_id in city.services]
-        slots = SlotReport()
+        offers = [offer_of(catalogue, service_id) for service_id in city.services]
+        wanted: list[OpenedSlot] = []
         for done, some in _batches(offers):
-            slots.add(await open_planned(tx, some, plans, now))
-            say(f"Opened the slots of {done} of {len(offers)} services: {slots.added} new, {slots.changed} changed.")
+            wanted += await wanted_slots(tx, some, plans, now)
+            say(f"Planned {len(wanted)} slots of {done} of {len(offers)} services.")
+        slots = await put_slots(tx, wanted, plans, now)
+        say(f"Opened {slots.added} slots, changed {slots.changed}, closed {slots.closed}, removed {slots.removed}.")
         if slots.stranded:
             raise LoadRefused(_stranded(slots.stranded))
     warnings = [*_kept_words(kept), *_ends(offers, plans, now)]

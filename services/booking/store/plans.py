@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, insert, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking import tables
@@ -17,7 +18,7 @@ LOCK_SERVICES = text("SELECT id FROM services WHERE id = ANY(CAST(:ids AS text[]
 
 _CURRENT = (
     select(tables.plans)
-    .distinct(tables.plans.c.service_id)
+    .ext(distinct_on(tables.plans.c.service_id))
     .order_by(tables.plans.c.service_id, tables.plans.c.version.desc())
 )
 
