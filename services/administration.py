@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import click
 
+from services.booking.catalogue import CatalogueInvalid
 from services.booking.commands import catalogue
 from services.booking.commands.accounts import AccountError, NewAccount, add_account, disable_account, list_accounts
 from services.booking.domain.account import Role
@@ -52,19 +53,23 @@ def migrate(service: str) -> None:
 @click.command()
 def seed() -> None:
     """Load the city's districts, venues, services, policies and plans; what is there already is brought up to date."""
-    asyncio.run(load_city(url_of("booking")))
-    click.echo("the city's data is loaded")
+    try:
+        asyncio.run(load_city(url_of("booking"), click.echo))
+    except (CatalogueInvalid, catalogue.LoadRefused) as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    click.echo("The city's data is loaded.")
 
 
-async def load_city(database_url: str) -> None:
-    """Load the catalogue and open its slots.
+async def load_city(database_url: str, say: Callable[[str], None]) -> None:
+    """Load the catalogue and open its slots, telling each step to `say`.
 
     Raises:
-        click.ClickException: a file of the catalogue is wrong, or a change would strand a booking; with the line at fault.
+        CatalogueInvalid: a file of the catalogue is wrong; every fault is named with its line.
+        catalogue.LoadRefused: a change would strand somebody who is booked.
     """
     engine = create_engine(database_url, application_name="yuyue-seed", server_settings=LOADING)
     try:
-        await catalogue.load(engine, system_clock())
+        await catalogue.load(engine, system_clock(), say)
     finally:
         await engine.dispose()
 

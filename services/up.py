@@ -22,6 +22,8 @@ from typing import Any, TextIO
 import click
 
 from services.administration import load_city
+from services.booking.catalogue import CatalogueInvalid
+from services.booking.commands.catalogue import LoadRefused
 from services.house import House, Listeners, PartlySetError, Servers, address, named_servers, write_private
 from services.processes import listen
 from services.samples import FILE as SAMPLES_FILE
@@ -184,13 +186,20 @@ class _Run:
         await migrate.upgrade("booking", servers.booking_database)
         await migrate.upgrade("notify", servers.notify_database)
         self._say("the databases have the newest schema")
-        await load_city(servers.booking_database)
-        self._say("the city's venues, services and plans are loaded")
+        await self._load_city(servers)
         samples = await ensure_samples(servers.booking_database, data) if self._is_private() else None
         for program in [*([house.sink()] if house.needs_sink else []), *house.workers(), *house.apis()]:
             await supervisor.start(program)
         await self._until_ready(house)
         self._tell(house, samples)
+
+    async def _load_city(self, servers: Servers) -> None:
+        try:
+            await load_city(servers.booking_database, self._say)
+        except CatalogueInvalid as faults:
+            raise StartFailedError(str(faults)) from faults
+        except LoadRefused as refusal:  # what was loaded before stands, and those who are booked keep their places
+            self._say(str(refusal))
 
     async def _start_servers(self, supervisor: Supervisor) -> Servers:
         made = await asyncio.to_thread(embedded.prepare, self._options.data)

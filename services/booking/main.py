@@ -126,6 +126,8 @@ def create_app(settings: BookingSettings | None = None, clock: Clock = system_cl
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # no provider is ever configured here, and asking whether one is takes 5 % of a booking
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan,
     )
     problems = install_problems(app, TABLE, type_base=f"{settings.public_url}/problems/", vocabulary=VOCABULARY)

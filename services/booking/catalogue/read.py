@@ -1,5 +1,6 @@
 """Read the city's files: form, then references, then plans; every fault that can be seen is told, not the first only."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from services.booking.store.policy_document import PolicyDocument
 FOLDER = Path(__file__).parent
 """The city's own files, shipped with the program."""
 
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 _DISTRICTS, _POLICIES, _PLANS = "districts.yaml", "policies.yaml", "plans.yaml"
 
 
@@ -27,7 +29,8 @@ def read_city(folder: Path = FOLDER) -> City:
         CatalogueInvalid: with every fault: file, line, and what to write instead.
     """
     faults = Faults()
-    venue_paths = sorted(path for path in folder.glob("*.yaml") if path.name not in {_DISTRICTS, _POLICIES, _PLANS})
+    venue_paths = sorted(path for path in folder.glob("*.yaml") if path.name not in {_CHINESE = re.compile("[\u4e00-\u9fff]")
+_DISTRICTS, _POLICIES, _PLANS})
     districts = read_source(folder / _DISTRICTS, faults)
     policies = read_source(folder / _POLICIES, faults)
     plans = read_source(folder / _PLANS, faults)
@@ -39,6 +42,9 @@ def read_city(folder: Path = FOLDER) -> City:
         venues=[read for read in (_venues(source, faults) for source in venues) if read is not None],
     )
     city = city_of(files, faults)
+    for source in (districts, plans, *venues):
+        if source is not None:
+            _check_languages(source, source.data, (), faults)
     faults.raise_if_any()
     return city
 
@@ -112,3 +118,19 @@ def _merged(source: SourceFile, entries: dict[Any, Any], name: str, entry: Any, 
     if own.get("documents") == "all":
         own["documents"] = [document.value for document in DocumentType]
     return own
+
+
+def _check_languages(source: SourceFile, data: Any, place: tuple[int | str, ...], faults: Faults) -> None:
+    """Note Chinese words without a Chinese character, and English ones with any: they were exchanged or left out."""
+    if isinstance(data, list):
+        for position, one in enumerate(data):
+            _check_languages(source, one, (*place, position), faults)
+    if not isinstance(data, dict):
+        return
+    for name, one in data.items():
+        _check_languages(source, one, (*place, name), faults)
+    for name, wanted, words in (("zh", True, "Chinese"), ("en", False, "English")):
+        text = data.get(name)
+        if isinstance(text, str) and text.strip() and bool(_CHINESE.search(text)) != wanted:
+            where = (*place, name)
+            faults.add(source.name, source.line(where), f"{'.'.join(map(str, where))}: write {words} here, not `{text}`")

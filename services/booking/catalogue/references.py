@@ -8,7 +8,8 @@ from services.booking.catalogue.city import City
 from services.booking.catalogue.documents import DistrictsFile, Offer, VenueEntry, VenueOffer, VenuesFile
 from services.booking.catalogue.faults import Faults
 from services.booking.catalogue.source import SourceFile, did_you_mean
-from services.booking.domain.catalogue import District, Service, Venue
+from services.booking.domain.admission.assessment import SUBDISTRICT
+from services.booking.domain.catalogue import District, Service, ServiceKind, Venue
 from services.booking.domain.opening import kept_places
 from services.booking.domain.plan import Hours, Plan, SlotPattern
 from services.booking.domain.policy import Policy
@@ -80,6 +81,8 @@ def city_of(files: Files, faults: Faults) -> City:
             venues[venue_id] = _venue(file, venue_id, entry)
             _check_district(files, file, venue_id, entry, faults)
             for item in _items(file, venue_id, entry, faults):
+                _check_number(item, faults)
+                _check_declarations(files, item, faults)
                 plan = _plan(files, item, faults)
                 for service in _services(item):
                     services[service.id] = service
@@ -172,6 +175,30 @@ def _items(file: Read[VenuesFile], venue_id: str, venue: VenueEntry, faults: Fau
             faults.add(file.source.name, line, f"venues.{venue_id}.offers: {message}")
         else:
             yield _Item(file, venue_id, venue, offer_id, offer, own)
+
+
+def _check_number(item: _Item, faults: Faults) -> None:
+    """Several of a kind are told apart by their number, so it must stand in their names; one alone has none."""
+    name = item.own.name or item.offer.name
+    if item.own.count is not None and not ("{n}" in name.zh and "{n}" in name.en):
+        message = (
+            f"there are {item.own.count} of them: put {{n}} into the name of offer `{item.offer_id}` in both languages"
+        )
+    elif item.own.count is None and ("{n}" in name.zh or "{n}" in name.en):
+        message = f"the name of offer `{item.offer_id}` has a number: write how many there are, such as {{count: 1}}"
+    else:
+        return
+    faults.add(item.file.source.name, item.file.source.line(item.place), f"{'.'.join(item.place)}: {message}")
+
+
+def _check_declarations(files: Files, item: _Item, faults: Faults) -> None:
+    """An assessment is for the district of the household registration [001], so its policy must ask for that."""
+    policy = None if files.policies is None else files.policies.content.get(item.policy_id)
+    if item.file.content.kind is not ServiceKind.ASSESSMENT or policy is None:
+        return
+    if all(declaration.name != SUBDISTRICT for declaration in policy.declarations):
+        message = f"policy `{policy.id}` does not ask for `{SUBDISTRICT}`: add that declaration, or use another policy"
+        faults.add(item.file.source.name, item.file.source.line(item.place), f"{'.'.join(item.place)}: {message}")
 
 
 def _plan(files: Files, item: _Item, faults: Faults) -> Plan | None:

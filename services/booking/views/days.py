@@ -18,7 +18,7 @@ from services.booking.views.availability import Bounds, SlotSeen, read_bounds, r
 _TAKEABLE = frozenset({None, Reason.NOT_RELEASED, Reason.SLOT_FULL})
 """Where places that are free are worth a word: they can be had now, later, or by a smaller party."""
 
-_WORST_LAST: Final = (
+_HOPE_FIRST: Final = (
     Reason.NOT_RELEASED,
     Reason.SLOT_FULL,
     Reason.BOOKING_CLOSED,
@@ -125,7 +125,7 @@ def summary_of(slots: Sequence[Slot], places: int, now: datetime) -> Summary:
     if free:
         left = sum(free_places(slot, Channel.ONLINE) for slot in free)
         return Summary(times=len(free), places_left=left, why=None, bookable_from=None)
-    why = min((why for why, _ in reasons if why is not None), key=_WORST_LAST.index, default=Reason.SLOT_CLOSED)
+    why = min((why for why, _ in reasons if why is not None), key=_HOPE_FIRST.index, default=Reason.SLOT_CLOSED)
     releases = [slot.bookable_from for reason, slot in reasons if reason is Reason.NOT_RELEASED]
     return Summary(times=0, places_left=0, why=why, bookable_from=min(releases, default=None))
 
