@@ -1,0 +1,161 @@
+"""Measuring: a server process, the load on it, and what both cost; ratios are made of runs that alternate.
+
+Figures of one run on a shared machine move by a quarter from minute to minute; ratios of runs side by side do not.
+"""
+
+import json
+import os
+import shutil
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of load came to. Times in microseconds; CPU is of the API's processes and of PostgreSQL's."""
+
+    answered: int
+    seconds: float
+    p50: int
+    p99: int
+    statuses: dict[str, int]
+    api_cpu: float
+    postgres_cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answered / self.seconds
+
+
+def compile_load(folder: Path) -> Path:
+    """Compile the load generator; a C compiler is what `make bench` needs beside the project itself."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler, "make bench needs a C compiler for its load generator: install gcc or clang"
+    program = folder / "load"
+    subprocess.run([compiler, "-O2", "-o", program, HERE / "load.c"], check=True)
+    return program
+
+
+def write_requests(path: Path, requests: Iterable[bytes]) -> Path:
+    """Write finished requests as the load generator reads them."""
+    with path.open("wb") as file:
+        for request in requests:
+            file.write(struct.pack("<I", len(request)) + request)
+    return path
+
+
+@dataclass(slots=True)
+class Server:
+    """A uvicorn with one or more processes on one socket."""
+
+    processes: list[subprocess.Popen[bytes]]
+    port: int
+
+    def cpu(self) -> float:
+        """CPU seconds that its processes have used."""
+        return sum(_cpu(process.pid) for process in self.processes)
+
+
+@contextmanager
+def serving(app: str, environment: dict[str, str], log: Path, processes: int = 1) -> Iterator[Server]:
+    """Serve `tests.bench.apps:<app>` until the block ends."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener, log.open("ab") as out:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(4096)
+        port = listener.getsockname()[1]
+        command = [
+            *(sys.executable, "-m", "uvicorn", "--factory", f"tests.bench.apps:{app}"),
+            *("--fd", str(listener.fileno()), "--loop", "uvloop", "--http", "httptools"),
+            *("--no-access-log", "--log-level", "warning"),
+        ]
+        running = [
+            subprocess.Popen(
+                command, env={**os.environ, **environment}, pass_fds=[listener.fileno()], stdout=out, stderr=out
+            )
+            for _ in range(processes)
+        ]
+        try:
+            _wait_until_answering(port, log)
+            yield Server(running, port)
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                process.wait(30)
+
+
+def _wait_until_answering(port: int, log: Path) -> None:
+    for _ in range(300):
+        try:
+            with socket.create_connection(("127.0.0.1", port), 1) as probe:
+                probe.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                if probe.recv(12).startswith(b"HTTP/1.1"):
+                    return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(log.read_text()[-4000:])
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The compiled generator and the postmaster whose children's CPU counts."""
+
+    program: Path
+    postmaster: int
+
+    def on(self, server: Server, requests: Path, connections: int, seconds: float) -> Run:
+        """Send `requests` over `connections` for `seconds`, and count what it cost."""
+        api, postgres = server.cpu(), _tree_cpu(self.postmaster)
+        done = subprocess.run(
+            [self.program, "127.0.0.1", str(server.port), str(connections), str(seconds), requests],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        result: dict[str, Any] = json.loads(done.stdout)
+        assert result["errors"] == 0, result
+        answered = result["answered"]
+        return Run(
+            answered=answered,
+            seconds=result["seconds"],
+            p50=result["p50"],
+            p99=result["p99"],
+            statuses=result["statuses"],
+            api_cpu=(server.cpu() - api) / answered * 1e6,
+            postgres_cpu=(_tree_cpu(self.postmaster) - postgres) / answered * 1e6,
+        )
+
+
+def _cpu(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _tree_cpu(root: int) -> float:
+    """CPU seconds of a process and its children, ended ones included."""
+    fields = Path(f"/proc/{root}/stat").read_text().rpartition(")")[2].split()
+    total = sum(int(fields[n]) for n in (11, 12, 13, 14)) / TICKS
+    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    return total + sum(_cpu(int(child)) for child in children)
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle one."""
+    return statistics.median(values)
