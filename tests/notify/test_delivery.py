@@ -97,9 +97,9 @@ def without(*clauses: tuple[str, str]) -> Iterator[None]:
         yield
 
 
-async def race(town: Town) -> Carrier:
-    await book(town, 40)
-    carrier = Carrier()
+async def race(town: Town, during: Callable[[Mail], Any] = lambda _mail: None) -> Carrier:
+    await book(town, 20)
+    carrier = Carrier(during)
     with both_look_before_either_takes(2):
         await asyncio.gather(*(worker(town, carrier).deliver(Channel.EMAIL) for _ in range(2)))
     return carrier
@@ -107,19 +107,24 @@ async def race(town: Town) -> Carrier:
 
 async def test_two_workers_never_send_the_same_message(town: Town) -> None:
     carrier = await race(town)
-    assert (len(carrier.seen), seen_twice(carrier)) == (40, 0)
+    assert (len(carrier.seen), seen_twice(carrier)) == (20, 0)
 
 
 async def test_even_without_row_locks_the_guards_keep_two_workers_apart(town: Town) -> None:
     with without(("_DUE", LOCK)):
         carrier = await race(town)
-    assert (len(carrier.seen), seen_twice(carrier)) == (40, 0)
+    assert (len(carrier.seen), seen_twice(carrier)) == (20, 0)
 
 
 async def test_control_without_locks_and_guards_both_workers_send_everything(town: Town) -> None:
+    both_send = asyncio.Barrier(40)
+
+    async def meet(_mail: Mail) -> None:
+        await asyncio.wait_for(both_send.wait(), 5)
+
     with without(("_DUE", LOCK), ("_MOVE", GUARD), ("_START", START_GUARD)):
-        carrier = await race(town)
-    assert seen_twice(carrier) == 40
+        carrier = await race(town, meet)
+    assert seen_twice(carrier) == 20
 
 
 async def lose_the_lease(town: Town) -> Carrier:
@@ -264,6 +269,21 @@ async def test_a_newer_version_alone_stops_a_message_at_the_claim_and_before_the
     await delivery.deliver(Channel.EMAIL)
     assert carrier.seen == []
     assert (await town.states())["confirmation", 1, 0] == ("superseded", "newer_version")
+
+
+async def test_what_expires_between_the_claim_and_the_send_does_not_leave(town: Town) -> None:
+    ends_soon = booking(contact=town.keys.contact(), starts_at=town.clock() - timedelta(minutes=59), reminders=())
+    await town.hear(event(EventType.BOOKING_CONFIRMED, ends_soon))
+    carrier = Carrier()
+    delivery = worker(town, carrier)
+    _, claimed = await delivery._claim(Channel.EMAIL)
+    assert len(claimed) == 1
+    town.clock.set(ends_soon.ends_at)
+    await delivery._send_together(delivery.routes[Channel.EMAIL], claimed)
+    town.clock.advance(LEASE)
+    await delivery.deliver(Channel.EMAIL)
+    assert carrier.seen == []
+    assert (await town.states())["confirmation", 1, 0] == ("expired", "no_longer_useful")
 
 
 async def test_control_without_the_second_look_it_leaves(town: Town) -> None:

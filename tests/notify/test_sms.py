@@ -1,19 +1,26 @@
 """Text messages: the provider's own worked signature, a stand-in that checks each request by itself, and codes that age."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import product
+from pathlib import Path
 
 import pytest
 
-from services.notify.channels.sms_aliyun import AliyunAccount, Call, outcome_of
-from services.notify.domain.message import Channel, Kind, Why
+from services.notify.channels.carrier import TextMessage
+from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms, Call, outcome_of
+from services.notify.domain.message import Channel, Kind, Language, Why
 from services.notify.domain.outcome import Verdict
 from services.notify.domain.planning import Rules
+from services.notify.domain.rendering import VARIABLES, Wording
+from services.sink.main import Sink
 from shared.contracts import EventType
-from shared.http import Response
+from shared.http import ASGITransport, Client, Response
+from shared.ids import new_id
 from tests.notify.gateway import Answer
 from tests.notify.make import NOW, booking, code_requested, event
-from tests.notify.town import Town
+from tests.notify.town import TEMPLATES, Town
 
 CODE = ("sign_in_code", 1, 0)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -45,6 +52,33 @@ def test_the_signature_is_the_one_of_the_providers_worked_example() -> None:
 def test_what_a_query_may_hold_is_encoded_as_the_provider_encodes_it() -> None:
     call = Call(host="h", action="A", version="1", query={"b": "a b*~/", "a": "巡检", "C": ""}, at=NOW, nonce="n")
     assert call.query_string() == "C=&a=%E5%B7%A1%E6%A3%80&b=a%20b%2A~%2F"
+
+
+async def test_the_sink_takes_every_text_message_of_ours_and_no_forged_one(town: Town, tmp_path: Path) -> None:
+    """The sink checks signatures, fields and templates by its own code; it and the sender share none."""
+    sink = Sink.at(tmp_path, "key", "secret")
+    genuine = AliyunAccount(
+        url="http://sink.test", access_key_id="key", access_key_secret="secret", sign_name="大连预约"
+    )
+    samples = {
+        (kind, wording): {variable.name: variable.sample.zh for variable in variables}
+        for kind, by_wording in VARIABLES.items()
+        for wording, variables in by_wording.items()
+    }
+    async with Client(transport=ASGITransport(sink.app())) as client:
+        for language, ((kind, wording), values) in product(Language, samples.items()):
+            if kind is Kind.HOLD_LAPSED:
+                continue
+            words = TEMPLATES.sms(kind, language, wording, values)
+            letter = TextMessage(message_id=new_id(), to="+8613900000001", words=words)
+            async with AliyunSms(genuine, client).open() as send:
+                assert (await send(letter)).verdict is Verdict.ACCEPTED
+            assert sink.texts.newest(1)[0].text == f"【大连预约】{words.text}", "the phone shows what we fingerprinted"
+        words = TEMPLATES.sms(Kind.SIGN_IN_CODE, Language.EN, Wording.NEUTRAL, {"code": "1"})
+        async with AliyunSms(replace(genuine, access_key_secret="wrong"), client).open() as send:
+            forged = await send(TextMessage(message_id=new_id(), to="+8613900000001", words=words))
+    assert (forged.verdict, forged.code) == (Verdict.TEMPORARY, "SignatureDoesNotMatch")
+    assert len(sink.texts.newest(100)) == 14
 
 
 async def ask_for_a_code(town: Town, code: str = "482913", language: str = "zh-CN") -> None:

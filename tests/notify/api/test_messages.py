@@ -1,18 +1,23 @@
 """My messages: only mine, newest first, in both languages, read once."""
 
 import json
+import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
-from services.notify.domain.message import Evidence
+from services.notify.api.problems import FACTS, TABLE
+from services.notify.api.words import WORDS
+from services.notify.domain.message import Evidence, Why
+from services.notify.domain.reason import Reason
 from services.notify.main import create_app
 from services.notify.settings import NotifySettings
 from shared.contracts import EventType
 from shared.http import Response
 from shared.sealing import generate_keys
 from shared.tokens import Principal, Signer
+from shared.web.problems import placeholders
 from tests.notify.api.conftest import Caller, deliver
 from tests.notify.make import NEIGHBOUR, NOW, RESIDENT, STARTS_AT, booking, event
 from tests.notify.town import Town
@@ -185,6 +190,21 @@ async def test_nobody_elses_booking_is_explained(town: Town, api: Caller) -> Non
     await town.hear(event(EventType.BOOKING_CONFIRMED, told_of))
     problem(await api.get(f"/api/v1/bookings/{told_of.booking_id}/messages"), 404, "booking_unknown")
     problem(await api.get(f"/api/v1/bookings/{uuid4()}/messages"), 404, "booking_unknown")
+
+
+@pytest.mark.parametrize("why", Why)
+def test_every_reason_has_its_words_in_both_languages(why: Why) -> None:
+    words = WORDS[why]
+    assert re.search("[\u4e00-\u9fff].*。$", words.zh)
+    assert re.fullmatch(r"[^\u4e00-\u9fff]+\.", words.en)
+
+
+def test_every_refusal_has_its_row_and_its_words_in_both_languages() -> None:
+    assert set(TABLE) == set(Reason)
+    for text in TABLE.values():
+        assert re.search("[\u4e00-\u9fff]", text.title.zh)
+        assert not re.search("[\u4e00-\u9fff]", text.title.en + text.detail.en)
+        assert placeholders(text.detail.zh) == placeholders(text.detail.en) <= set(FACTS)
 
 
 # -- running it
