@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 Tick = Callable[[], Awaitable[Any]]
 
 STOP_SECONDS = 30.0
+
+logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+"""A tick that is left out because the last one still runs is how a metronome works here, and no warning."""
 TELL_AGAIN_SECONDS = 30.0
 
 
