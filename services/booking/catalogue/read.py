@@ -29,8 +29,7 @@ def read_city(folder: Path = FOLDER) -> City:
         CatalogueInvalid: with every fault: file, line, and what to write instead.
     """
     faults = Faults()
-    venue_paths = sorted(path for path in folder.glob("*.yaml") if path.name not in {_CHINESE = re.compile("[\u4e00-\u9fff]")
-_DISTRICTS, _POLICIES, _PLANS})
+    venue_paths = sorted(path for path in folder.glob("*.yaml") if path.name not in {_DISTRICTS, _POLICIES, _PLANS})
     districts = read_source(folder / _DISTRICTS, faults)
     policies = read_source(folder / _POLICIES, faults)
     plans = read_source(folder / _PLANS, faults)
@@ -133,4 +132,6 @@ def _check_languages(source: SourceFile, data: Any, place: tuple[int | str, ...]
         text = data.get(name)
         if isinstance(text, str) and text.strip() and bool(_CHINESE.search(text)) != wanted:
             where = (*place, name)
-            faults.add(source.name, source.line(where), f"{'.'.join(map(str, where))}: write {words} here, not `{text}`")
+            faults.add(
+                source.name, source.line(where), f"{'.'.join(map(str, where))}: write {words} here, not `{text}`"
+            )

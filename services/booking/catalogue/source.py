@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from services.booking.catalogue.faults import Faults
@@ -41,6 +42,13 @@ _INSTEAD = {
 }
 
 
+class _Texts(RoundTripConstructor):
+    """Reads dates as the text that they are written as: a day that does not exist is a fault like any other."""
+
+
+_Texts.add_constructor("tag:yaml.org,2002:timestamp", RoundTripConstructor.construct_scalar)
+
+
 class SourceFile:
     """One file as read: `data` for the models, `line` for the faults."""
 
@@ -67,6 +75,7 @@ class SourceFile:
 def read_source(path: Path, faults: Faults) -> SourceFile | None:
     """Return the file, or None after noting why it is no YAML of ours."""
     yaml = YAML(typ="rt")
+    yaml.Constructor = _Texts
     yaml.allow_duplicate_keys = False
     try:
         data = yaml.load(path.read_text(encoding="utf-8"))

@@ -1,0 +1,47 @@
+"""A copy of the city's files that a test may spoil, and a database to load them into."""
+
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.booking.catalogue import FOLDER, City, read_city
+from shared.db import create_engine
+
+
+@dataclass(frozen=True)
+class Files:
+    """The city's files, to edit."""
+
+    folder: Path
+
+    def edit(self, file: str, old: str, new: str, count: int = 1) -> int:
+        """Replace the first `count` places of `old`, and return the line of the first one's last line."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{file} no longer has {old!r}"
+        path.write_text(text.replace(old, new, count), encoding="utf-8")
+        return text[: text.index(old) + len(old.rstrip("\n"))].count("\n") + 1
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    for path in FOLDER.glob("*.yaml"):
+        shutil.copy(path, tmp_path)
+    return Files(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def city() -> City:
+    """The city as its files have it."""
+    return read_city()
+
+
+@pytest.fixture
+async def engine(booking_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(booking_url, application_name="catalogue-test")
+    yield engine
+    await engine.dispose()
