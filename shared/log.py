@@ -136,5 +136,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(capture=True)
-    for noisy in ("apscheduler", "httpx", "httpcore", "nats"):
+    for noisy in ("httpx", "httpcore", "nats"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # That a tick is skipped while the last one still runs is the metronome's promise, not a warning.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
