@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
+import nats.errors
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -244,6 +245,36 @@ async def test_a_wiped_broker_gets_its_stream_and_consumer_back(bus: Bus, broker
     assert await listener.hears(6) == [1, 2, 3, 4, 5, 6]
 
 
+async def test_a_reader_alone_makes_stream_and_consumer_again(bus: Bus, broker: Broker, listener: Listener) -> None:
+    await bus.publish(numbered(1, 1))
+    await listener.hears(1)
+    await broker.kill()
+    broker.wipe()
+    await broker.start()
+
+    async def is_back() -> bool:
+        with contextlib.suppress(nats.errors.Error):
+            return bool(await bus._jetstream.consumer_info(BOOKING_STREAM, "tests"))
+        return False
+
+    await until(is_back)
+
+
+async def test_closing_while_the_broker_is_away_leaves_nothing_running(broker: Broker) -> None:
+    before = asyncio.all_tasks()
+    bus = await Bus.connect(broker.url, name="tests")
+    await bus.ensure_stream(BOOKING_STREAM, BOOKING_SUBJECTS)
+    reader = Listener(bus)
+    await broker.kill()
+    await until(lambda: not bus.is_connected)
+    await bus._connection.publish("yuyue.booking.held.v1", b"never sent")
+    await reader.stop()
+    await bus.close()
+    await asyncio.sleep(0.05)
+
+    assert asyncio.all_tasks() <= before
+
+
 async def test_a_deleted_stream_or_consumer_is_made_again(bus: Bus, listener: Listener) -> None:
     await bus.publish(numbered(1, 1))
     await listener.hears(1)
@@ -302,6 +333,33 @@ async def test_a_stream_that_is_kept_in_memory_is_refused(bus: Bus) -> None:
     await bus._jetstream.add_stream(name=BOOKING_STREAM, subjects=list(BOOKING_SUBJECTS), storage="memory")
     with pytest.raises(BrokerNotDurable, match="is not written through to files"):
         await bus.assert_durable()
+
+
+async def test_kill_9_between_the_acknowledgement_and_its_mark_stores_no_event_twice(
+    engine: AsyncEngine, broker: Broker, bus: Bus, rows: Rows
+) -> None:
+    class KilledOnce:
+        killed = False
+
+        async def publish(self, events: Sequence[Event]) -> None:
+            await bus.publish(events)
+            if not self.killed:
+                self.killed = True
+                await broker.kill()
+                raise ConnectionError("killed after the acknowledgement")
+
+    async with engine.begin() as tx:
+        await add_events(tx, outbox, [event() for _ in range(50)])
+    work = Relay(engine, outbox, relay, KilledOnce())
+    with pytest.raises(ConnectionError):
+        await work.drain()
+    assert (await rows(relay))[0]["last_published"] == 0
+
+    await broker.start()
+    await until(lambda: bus.is_connected)
+    assert await work.drain() == 50
+    assert await stored(bus) == 50
+    assert (await rows(relay))[0]["last_published"] == 50
 
 
 async def test_from_outbox_to_inbox_nothing_is_lost_and_nothing_done_twice_while_the_broker_dies_and_forgets(

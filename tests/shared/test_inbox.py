@@ -31,11 +31,13 @@ class Reader:
     engine: AsyncEngine
     feed: list[Received] = field(default_factory=list)
     page: int = 3
+    takes: float = 0
     faults: dict[int, Exception] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
     clock: SettableClock = field(default_factory=lambda: SettableClock(NOW))
 
     async def handle(self, tx: AsyncConnection, happened: Event) -> None:
+        await asyncio.sleep(self.takes)
         await tx.execute(insert(deeds).values(event_id=happened.id, number=happened.number))
         if happened.number in self.faults:
             raise self.faults[happened.number]
@@ -102,8 +104,17 @@ async def test_reordered_deliveries_are_handled_in_order(reader: Reader) -> None
     assert await reader.done() == list(range(1, 41))
 
 
+async def test_one_delivery_in_the_wrong_order_needs_no_feed(reader: Reader) -> None:
+    await reader.consumer().accept(events(1, 5)[::-1])
+
+    assert await reader.done() == [1, 2, 3, 4, 5]
+    assert reader.asked == []
+
+
 async def test_two_consumers_at_once_handle_each_event_once(reader: Reader) -> None:
     reader.feed = [*events(1, 60)]
+    await reader.consumer().accept(reader.feed[:1])
+    reader.takes = 0.002  # so that they meet
     halves = [reader.feed[:30], reader.feed[30:], reader.feed[10:50]]
     await asyncio.gather(*(reader.consumer().accept(half) for half in halves), reader.consumer().catch_up_once())
 

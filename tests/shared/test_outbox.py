@@ -172,9 +172,13 @@ async def test_pruning_keeps_what_is_young_or_not_yet_published(engine: AsyncEng
     await work.drain()
     async with engine.begin() as tx:
         await tx.execute(update(outbox).where(outbox.c.number == 2).values(occurred_at=NOW + timedelta(days=2)))
-    await write(engine, event())  # old, but not published
+    await write(engine, event())
+    paper.fails_before = OSError("away")
+    with pytest.raises(OSError, match="away"):
+        await work.drain()  # the third is old, and has its number, but is not published
 
     assert await work.prune(NOW + timedelta(days=1)) == 1
+    paper.fails_before = None
     await work.drain()
 
     assert [e.number for e in await feed(engine)] == [2, 3]

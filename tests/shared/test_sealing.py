@@ -174,6 +174,16 @@ def test_one_kind_of_message_never_passes_for_the_other(folder: Path) -> None:
         opener.open_contact(vault.seal_for_notify(SIGN_IN))
 
 
+def test_the_kind_of_message_counts_and_not_only_its_shape(folder: Path) -> None:
+    (key,) = load_keys(folder, NOTIFY_PUBLIC_KEYS, OKPKey)
+    both = json.dumps({"phone": None, "email": None, "name": None, "language": "zh", "code": "1"})
+    sealed = jwe.encrypt_compact(
+        {**JWE_HEADER, "kid": key.kid, "cty": "sign-in"}, both, key, algorithms=[*JWE_HEADER.values()]
+    )
+    with pytest.raises(CannotOpen, match="not a contact"):
+        Opener(folder).open_contact(sealed)
+
+
 def test_with_every_key_of_the_booking_service_contact_data_stays_closed(folder: Path) -> None:
     sealed = Vault(folder).seal_for_notify(CONTACT)
     (folder / NOTIFY_KEYS).unlink()
