@@ -19,7 +19,9 @@ _WORDS: Mapping[str, Words] = {
     "extra_forbidden": Words("不是已知的字段。", "is not a known field."),
     "unknown_parameter": Words("不是已知的参数。", "is not a known parameter."),
     "repeated_parameter": Words("只能出现一次。", "may be given once only."),
-    "not_together": Words("不能与已给出的其他参数同时使用。", "cannot be used together with the other parameters given."),
+    "not_together": Words(
+        "不能与已给出的其他参数同时使用。", "cannot be used together with the other parameters given."
+    ),
     "nul_character": Words("不能包含空字符 (U+0000)。", "must not contain the NUL character (U+0000)."),
     "json_invalid": Words("不是有效的 JSON。", "is not valid JSON."),
     "string_type": Words("应为文本。", "must be a text."),

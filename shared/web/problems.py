@@ -23,6 +23,7 @@ from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from shared.clock import SHANGHAI
 from shared.contracts import Words
@@ -32,7 +33,7 @@ from shared.web.reason import EdgeReason
 from shared.web.words import Language, Vocabulary, negotiate, pick, spoken
 
 MEDIA_TYPE = "application/problem+json"
-UNAUTHORIZED = 401
+UNAUTHORIZED, METHOD_NOT_ALLOWED = 401, 405
 _log = logging.getLogger(__name__)
 _PART = re.compile(r"\[([^\[\]]*)\]|([^\[\]]+)")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -150,18 +151,18 @@ class Problems:
             one: {"title": pick(compiled.text.title, one), "detail": self._detail(compiled, refused.facts, one)}
             for one in Language
         }
-        document: dict[str, Any] = {name: _plain(value) for name, value in refused.facts.items()}
-        document |= {
+        document: dict[str, Any] = {
             "type": self._type_base + code.replace("_", "-"),
             "title": texts[language]["title"],
             "status": compiled.text.status,
             "detail": texts[language]["detail"],
             "instance": f"urn:uuid:{request_id}",
             "code": code,
-            "translations": texts,
         }
         if refused.field is not None:
             document["field"] = refused.field
+        document |= {name: _plain(value) for name, value in refused.facts.items() if name not in document}
+        document["translations"] = texts
         return document
 
     def _detail(self, compiled: _Compiled, facts: Mapping[str, Any], language: Language) -> str:
@@ -199,14 +200,16 @@ def to_json(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def refusal_of(error: Exception) -> tuple[Refused, int | None]:
-    """Return an exception of the framework as a refusal, and the status it asked for where that differs from the table."""
-    if isinstance(error, HTTPException):
-        reason = _REASON_OF_STATUS.get(error.status_code)
-        if reason is None:
-            reason = EdgeReason.INTERNAL if error.status_code >= 500 else EdgeReason.INVALID_REQUEST
-        return Refused(reason), error.status_code
-    return Refused(EdgeReason.INTERNAL), None
+def _reason_of(status: int) -> EdgeReason:
+    """Return the reason for a status that the framework chose."""
+    otherwise = EdgeReason.INTERNAL if status >= 500 else EdgeReason.INVALID_REQUEST
+    return _REASON_OF_STATUS.get(status, otherwise)
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Return every method that some route takes at this address; the framework names those of the first route only."""
+    at_address = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in at_address if isinstance(route, Route) for method in route.methods or ()}
 
 
 def install_problems(
@@ -227,8 +230,10 @@ def install_problems(
         assert isinstance(error, HTTPException)
         if error.status_code == 400:  # the framework's word for a body it could not read
             return invalid_request(problems, request, [{"type": "json_invalid", "loc": ("body",)}]).response()
-        response = problems.answer(refusal_of(error)[0], language_of(request), request_id_of(request)).response()
-        response.headers.update(error.headers or {})
+        refused = Refused(_reason_of(error.status_code))
+        response = problems.answer(refused, language_of(request), request_id_of(request)).response()
+        if error.status_code == METHOD_NOT_ALLOWED:
+            response.headers["allow"] = ", ".join(sorted(_methods_at(request)))
         return response
 
     app.add_exception_handler(Refused, on_refused)

@@ -69,6 +69,11 @@ async def echo(party: Party) -> dict[str, Any]:
     return party.model_dump(mode="json")
 
 
+@router.get("/echo")
+async def listen() -> None:
+    return
+
+
 @router.get("/search")
 async def search(
     limit: Annotated[int, Query(ge=1, le=50)] = 20, kind: Annotated[list[str] | None, Query()] = None
@@ -364,9 +369,9 @@ async def test_nul_in_an_address_is_refused(client: Client, path: str) -> None:
 async def test_nothing_there_and_the_wrong_method_are_problems_too(client: Client) -> None:
     problem(await client.get("/nowhere"), 404, "not_found")
     problem(await client.get("/search/"), 404, "not_found")
-    answer = await client.delete("/search")
+    answer = await client.delete("/echo")
     problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, POST"
 
 
 async def test_an_unexpected_failure_says_nothing_and_is_logged_under_its_number(
