@@ -172,7 +172,7 @@ def test_every_fault_is_told_at_once(files: Files) -> None:
 
 def test_a_missing_file_is_named(files: Files) -> None:
     (files.folder / "plans.yaml").unlink()
-    with pytest.raises(CatalogueInvalid, match="plans.yaml: this file is missing"):
+    with pytest.raises(CatalogueInvalid, match=r"plans\.yaml: this file is missing"):
         read_city(files.folder)
 
 
