@@ -26,11 +26,11 @@ from pydantic import ValidationError
 from uvicorn.importer import import_from_string
 
 from shared import log
-from shared.broker import BrokerNotDurable
+from shared.broker import BrokerNotDurable, BusUnavailable
 from shared.db import NotDurable, NotReady
 from shared.sealing import KeysMissing
 
-CANNOT_START = (BrokerNotDurable, NotDurable, NotReady, KeysMissing)
+CANNOT_START = (BrokerNotDurable, BusUnavailable, NotDurable, NotReady, KeysMissing)
 """What a process refuses to start with; each says in a sentence what to change."""
 GRACE_SECONDS = 10
 BACKLOG = 2048

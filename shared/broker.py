@@ -1,4 +1,4 @@
-"""What the NATS servers say of themselves on their monitoring port: whether they sync every message to the disk.
+"""The broker as it is seen without a connection: how it fails, and whether it syncs every message to the disk.
 
 With JetStream's default a message is acknowledged at once and flushed within two minutes: a power cut in between loses
 it. A client cannot see the setting over its own connection (only the system account and the monitoring port show it),
@@ -13,6 +13,10 @@ CANNOT_BE_ASKED: Final = (
     "NATS cannot be asked whether it syncs every message. Add `http: 127.0.0.1:8222` to the configuration of each server, "
     "and set NATS_MONITOR_URL to their monitoring addresses, separated by commas: http://127.0.0.1:8222"
 )
+
+
+class BusUnavailable(Exception):  # noqa: N818 - a state of the broker
+    """The broker did not answer, or not in time. What was being published may or may not be stored: publish it again."""
 
 
 class BrokerNotDurable(Exception):  # noqa: N818 - a refusal to start, said in a sentence

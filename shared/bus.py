@@ -33,7 +33,7 @@ from nats.js.api import (
     StreamConfig,
 )
 
-from shared.broker import BrokerNotDurable, assert_syncs_always
+from shared.broker import BrokerNotDurable, BusUnavailable, assert_syncs_always
 from shared.codec import to_cloudevent
 from shared.contracts import Event
 from shared.ids import new_id
@@ -49,10 +49,6 @@ STREAM_EXISTS_OTHERWISE: Final = 10058
 HOLDS_DUPLICATE: Final = 10201
 
 
-class BusUnavailable(Exception):  # noqa: N818 - a state of the broker
-    """The broker did not answer, or not in time. What was being published may or may not be stored: publish it again."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
     """How much a stream keeps. Readers further behind than this use the feed.
@@ -65,7 +61,7 @@ class StreamLimits:
     """
 
     max_age_seconds: float = 7 * 86_400.0
-    max_bytes: int = 1 << 30
+    max_bytes: int = 256 << 20
     duplicate_seconds: float = 600.0
     replicas: int = 1
 
@@ -124,6 +120,16 @@ class Bus:
             BusUnavailable: if there is no connection after `seconds`.
         """
         connection = Connection()
+        faults: list[Exception] = [TimeoutError("no answer")]
+
+        async def tell_disconnected() -> None:
+            if not connection.is_closed:
+                logger.warning("broker_disconnected")
+
+        async def note(fault: Exception) -> None:
+            faults.append(fault)
+            logger.debug("broker_connection", extra={"cause": fault})
+
         attempt = connection.connect(
             servers=[server.strip() for server in url.split(",")],
             name=name,
@@ -131,14 +137,16 @@ class Bus:
             reconnect_time_wait=1,
             connect_timeout=2,
             ping_interval=10,
-            error_cb=_log_error,
+            error_cb=note,
+            disconnected_cb=tell_disconnected,
+            reconnected_cb=_tell_reconnected,
         )
         try:
             await asyncio.wait_for(attempt, seconds)
         except (OSError, TimeoutError, nats.errors.Error) as error:
             with contextlib.suppress(Exception):
                 await connection.close()
-            raise BusUnavailable(f"no broker answered within {seconds:g} s") from error
+            raise BusUnavailable(f"NATS_URL leads to no broker within {seconds:g} s: {faults[-1]}") from error
         return cls(connection, connection.jetstream(timeout=ACKNOWLEDGE_SECONDS), source, monitor_url)
 
     @property
@@ -326,5 +334,5 @@ def _unavailable() -> Any:
         raise BusUnavailable(f"the broker did not do it: {error!r}") from error
 
 
-async def _log_error(error: Exception) -> None:
-    logger.warning("broker_connection", extra={"cause": repr(error)})
+async def _tell_reconnected() -> None:
+    logger.info("broker_reconnected")
