@@ -147,7 +147,8 @@ async def wait_until_ready(engine: AsyncEngine, seconds: float) -> None:
                 await connection.execute(text("SELECT 1"))
         except (OSError, DBAPIError, TimeoutError) as error:
             if time.monotonic() >= deadline:
-                raise NotReady(f"the database did not answer within {seconds:g} s") from error
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                raise NotReady(f"the database did not answer within {seconds:g} s: {cause}") from error
             await asyncio.sleep(0.1)
         else:
             return

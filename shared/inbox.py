@@ -233,7 +233,7 @@ class Consumer:
             failed = failure
         before = [event for event in events if _number(event) < _number(failed.event)]
         if before:
-            await self._settle_all(before, gap_allowed=gap_allowed)
+            await self._settle(before, gap_allowed=gap_allowed)
         return await self._record(failed.event, failed.error)
 
     async def _settle_all(self, events: Sequence[Received], *, gap_allowed: bool) -> int:
@@ -338,7 +338,7 @@ class Consumer:
             await tx.execute(select(table.c.attempts).where(table.c.event_id == event.id))
         ).scalar_one_or_none() or 0
         failure: dict[str, Any] = {
-            "reason": redact_text(f"{type(error).__name__}: {error}")[:REASON_MOST],
+            "reason": redact_text(f"{type(error).__name__}: {error}").replace("\0", "")[:REASON_MOST],
             "attempts": known + 1,
             "failed_at": now,
             "retry_at": now + timedelta(seconds=2.0**known),

@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -169,6 +170,24 @@ async def test_a_connection_that_asks_for_less_is_named(plumbing_url: str) -> No
     engine = create_engine(plumbing_url, application_name="tests", server_settings={"synchronous_commit": "off"})
     with pytest.raises(NotDurable, match="take synchronous_commit=off out of the connection's settings"):
         await assert_durable(engine)
+    await engine.dispose()
+
+
+async def test_waiting_goes_on_while_the_database_is_not_there_yet(databases: Databases, plumbing_url: str) -> None:
+    engine = create_engine(make_url(plumbing_url).set(database="late"), application_name="tests")
+    waiting = asyncio.create_task(wait_until_ready(engine, 20))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    url = await databases.create_empty("booking", "late")
+    await waiting
+    await engine.dispose()
+    await databases.drop(url)
+
+
+async def test_a_refusal_is_not_waited_out_in_silence(plumbing_url: str) -> None:
+    engine = create_engine(make_url(plumbing_url).set(password="wrong"), application_name="tests")
+    with pytest.raises(NotReady, match="password authentication failed"):
+        await wait_until_ready(engine, 0.2)
     await engine.dispose()
 
 
