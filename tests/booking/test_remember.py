@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.booking import tables
 from services.booking.commands.remember import remembered
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Key
+from services.booking.store.database import is_unavailable
 from services.booking.store.idempotency import forget_answers, read_answers
 from shared.clock import SettableClock
 from shared.db import create_engine
@@ -79,6 +81,18 @@ async def test_twins_wait_for_the_first_and_get_its_answer(work: Work) -> None:
     work.pause = 0.05
     assert await asyncio.gather(*(work.ask() for _ in range(8))) == [DONE] * 8
     assert (work.times, await work.done()) == (1, 1)
+
+
+async def test_a_twin_does_not_wait_for_ever(work: Work, booking_url: str) -> None:
+    hasty = create_engine(booking_url, application_name="hasty", server_settings={"lock_timeout": "100ms"})
+    work.pause = 0.5
+    first = asyncio.create_task(work.ask())
+    await asyncio.sleep(0.1)
+    with pytest.raises(Refused) as caught:
+        await replace(work, engine=hasty).ask()
+    assert caught.value.reason is Reason.IDEMPOTENCY_KEY_IN_USE
+    assert await first == DONE
+    await hasty.dispose()
 
 
 async def test_if_the_first_fails_its_twin_does_the_work(work: Work) -> None:
@@ -191,3 +205,27 @@ async def test_no_unfinished_row_is_ever_seen(work: Work) -> None:
     await task
     async with work.engine.connect() as connection:
         assert (await connection.execute(text("SELECT min(status) FROM idempotency"))).scalar_one() == 201
+
+
+async def test_what_says_later_is_told_from_what_is_wrong(work: Work, booking_url: str) -> None:
+    """A lock not had in time, or a statement that took too long, is 503 and not 500."""
+    hasty = create_engine(
+        booking_url, application_name="hasty", server_settings={"lock_timeout": "100ms", "statement_timeout": "200ms"}
+    )
+
+    async def error_of(statement: str) -> Exception:
+        with pytest.raises(DBAPIError) as caught:
+            async with hasty.begin() as tx:
+                await tx.execute(text(statement))
+        return caught.value
+
+    async with work.engine.begin() as tx:
+        await tx.execute(text("LOCK TABLE districts"))
+        assert is_unavailable(await error_of("SELECT * FROM districts"))
+    assert is_unavailable(await error_of("SELECT pg_sleep(1)"))
+    assert not is_unavailable(await error_of("SELECT 1 / 0"))
+    assert not is_unavailable(await error_of("SELECT * FROM nowhere"))
+    assert not is_unavailable(await error_of("INSERT INTO districts (id) VALUES ('a')"))
+    assert is_unavailable(ConnectionRefusedError())
+    assert not is_unavailable(ValueError())
+    await hasty.dispose()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Key
 from services.booking.store.database import Connection, DatabaseError, Engine
-from services.booking.store.idempotency import claim_key, finish_key
+from services.booking.store.idempotency import StillAtWork, claim_key, finish_key
 from services.booking.store.keeping import Answered
 from shared.clock import Clock
 from shared.refusal import Refused
@@ -33,11 +33,15 @@ async def remembered(engine: Engine, key: Key, clock: Clock, work: Work, explain
 
     Raises:
         Refused: `too_many_requests` or `busy` where `work` says so; nothing is kept, and the key is free again.
+            `idempotency_key_in_use` where the first has not ended within the time that a lock is waited for.
             `idempotency_key_reused` where the key came with another request; `uncertain` where the database was lost
             around the commit, so that nobody knows: asking again with the same key is safe and tells.
     """
     async with engine.connect() as tx:
-        answered = await claim_key(tx, key, clock())
+        try:
+            answered = await claim_key(tx, key, clock())
+        except StillAtWork as error:
+            raise Refused(Reason.IDEMPOTENCY_KEY_IN_USE, retry_after_seconds=1) from error
         if answered is not None:
             return _replayed(answered, key)
         savepoint = await tx.begin_nested()

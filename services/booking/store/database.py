@@ -25,9 +25,20 @@ _NOT_NOW = (
 )
 
 
+_BUSY_STATES = frozenset({"55P03", "57014", "40001", "40P01", "53300", "57P01", "57P02", "57P03"})
+"""Lock or statement took too long, serialisation, deadlock, too many connections, shutting down, starting (SQLSTATE)."""
+
+
 def is_unavailable(error: Exception) -> bool:
     """Say whether `error` means "not now" (the database is starting, gone or too busy), not a wrong statement of ours."""
-    return isinstance(error, _NOT_NOW) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    if isinstance(error, DBAPIError):
+        return isinstance(error, _NOT_NOW) or error.connection_invalidated or sqlstate(error) in _BUSY_STATES
+    return isinstance(error, _NOT_NOW)
+
+
+def sqlstate(error: DBAPIError) -> str | None:
+    """Return PostgreSQL's code of an error."""
+    return getattr(error.orig, "sqlstate", None)
 
 
 async def answers(engine: Engine) -> None:

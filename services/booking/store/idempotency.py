@@ -11,12 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, and_, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
 from services.booking.domain.request import Key
-from services.booking.store.database import Connection
+from services.booking.store.database import Connection, sqlstate
 from services.booking.store.keeping import Answered
 from services.booking.tables import idempotency
 
+_LOCK_NOT_AVAILABLE = "55P03"
 _UNFINISHED = 0
 """The status of a row whose work is being done in the same transaction: nobody else ever sees it."""
 
@@ -37,11 +39,18 @@ async def read_answers(tx: Connection, keys: Sequence[Key]) -> Mapping[tuple[UUI
     return {(row.account_id, row.key): _answered(row) for row in rows}
 
 
+class StillAtWork(Exception):  # noqa: N818 - a state of the key
+    """Another transaction has held the key for as long as a statement may wait."""
+
+
 async def claim_key(tx: Connection, key: Key, now: datetime) -> Answered | None:
     """Make `key` this transaction's own, or return what it was answered with.
 
     While another transaction holds the same key, this waits for its end: if it commits, its answer is returned; if it
     fails, the key is this transaction's after all.
+
+    Raises:
+        StillAtWork: if the other one takes longer than a lock is waited for.
     """
     row = insert(idempotency).values(
         account_id=key.account_id,
@@ -53,7 +62,12 @@ async def claim_key(tx: Connection, key: Key, now: datetime) -> Answered | None:
         created_at=now,
     )
     while True:
-        claimed = await tx.execute(row.on_conflict_do_nothing().returning(idempotency.c.key))
+        try:
+            claimed = await tx.execute(row.on_conflict_do_nothing().returning(idempotency.c.key))
+        except DBAPIError as error:
+            if sqlstate(error) == _LOCK_NOT_AVAILABLE:
+                raise StillAtWork from error
+            raise
         if claimed.first() is not None:
             return None
         found = (await tx.execute(select(idempotency).where(_is(key)))).first()

@@ -12,7 +12,11 @@ from tests.booking.api.caller import Caller, problem
 
 CHINESE = re.compile(r"[一-鿿]")
 ENGLISH = re.compile(r"[A-Za-z]{2}")
-NO_KEY = {"/api/v1/sign-in/staff-tokens", "/api/v1/bookings/lookup"}
+NO_KEY = {
+    "/api/v1/sign-in/staff-tokens",
+    "/api/v1/bookings/lookup",
+    "/api/v1/services/{service_id}/hours/preview",
+}
 """They change nothing; they are no GET only so that what they send stands in no address."""
 
 PROBLEM = "application/problem+json"

@@ -1,6 +1,5 @@
 """Districts, venues and services as a resident's screen asks for them."""
 
-import pytest
 from sqlalchemy import text
 
 from services.booking.api.districts import DistrictShown
@@ -29,43 +28,43 @@ async def test_districts_come_with_their_subdistricts(api: Caller) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("", [make.VENUE, "lushun-museum", town.GYM]),
-        ("?kind=museum", [make.VENUE, "lushun-museum"]),
-        ("?district_id=zhongshan", [make.VENUE, town.GYM]),
-        ("?kind=museum&district_id=shahekou", ["lushun-museum"]),
-        ("?name=博物馆", [make.VENUE, "lushun-museum"]),
-        ("?name=FITNESS", [town.GYM]),
-        ("?name=%20fitness%20", [town.GYM]),
-        ("?name=nowhere", []),
-        ("?district_id=nowhere", []),
-    ],
-)
-async def test_venues_are_found(api: Caller, query: str, expected: list[str]) -> None:
-    await town.build(api)
-    assert await ids(api, f"/api/v1/venues{query}", Page[VenueListed]) == expected
+VENUES_FOUND = [
+    ("", [make.VENUE, "lushun-museum", town.GYM]),
+    ("?kind=museum", [make.VENUE, "lushun-museum"]),
+    ("?district_id=zhongshan", [make.VENUE, town.GYM]),
+    ("?kind=museum&district_id=shahekou", ["lushun-museum"]),
+    ("?name=博物馆", [make.VENUE, "lushun-museum"]),
+    ("?name=FITNESS", [town.GYM]),
+    ("?name=%20fitness%20", [town.GYM]),
+    ("?name=nowhere", []),
+    ("?district_id=nowhere", []),
+]
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("?kind=sports", list(town.COURTS)),
-        ("?district_id=shahekou", []),
-        (f"?venue_id={make.VENUE}", ["timed-entry"]),
-        ("?name=羽毛球", ["badminton-1", "badminton-2"]),
-        ("?name=zhongshan fitness", list(town.COURTS)),
-        ("?attribute=activity:羽毛球", ["badminton-1", "badminton-2"]),
-        ("?attribute=activity:TABLE TENNIS", ["table-tennis-1"]),
-        ("?attribute=activity:Badminton&attribute=zone:indoor", ["badminton-1", "badminton-2"]),
-        ("?attribute=activity:Badminton&attribute=zone:outdoor", []),
-        ("?attribute=department:Badminton", []),
-    ],
-)
-async def test_services_are_found(api: Caller, query: str, expected: list[str]) -> None:
+async def test_venues_are_found(api: Caller) -> None:
     await town.build(api)
-    assert await ids(api, f"/api/v1/services{query}") == expected
+    for query, expected in VENUES_FOUND:
+        assert await ids(api, f"/api/v1/venues{query}", Page[VenueListed]) == expected, query
+
+
+SERVICES_FOUND = [
+    ("?kind=sports", list(town.COURTS)),
+    ("?district_id=shahekou", []),
+    (f"?venue_id={make.VENUE}", ["timed-entry"]),
+    ("?name=羽毛球", ["badminton-1", "badminton-2"]),
+    ("?name=zhongshan fitness", list(town.COURTS)),
+    ("?attribute=activity:羽毛球", ["badminton-1", "badminton-2"]),
+    ("?attribute=activity:TABLE TENNIS", ["table-tennis-1"]),
+    ("?attribute=activity:Badminton&attribute=zone:indoor", ["badminton-1", "badminton-2"]),
+    ("?attribute=activity:Badminton&attribute=zone:outdoor", []),
+    ("?attribute=department:Badminton", []),
+]
+
+
+async def test_services_are_found(api: Caller) -> None:
+    await town.build(api)
+    for query, expected in SERVICES_FOUND:
+        assert await ids(api, f"/api/v1/services{query}") == expected, query
 
 
 async def test_a_list_is_walked_by_its_next_link(api: Caller) -> None:
@@ -101,25 +100,26 @@ async def test_a_service_shows_the_rules_that_will_apply(api: Caller) -> None:
     assert shown.venue.district.zh == "中山区"
 
 
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [
-        ("/api/v1/services/nothing", "service_unknown"),
-        ("/api/v1/venues/nowhere", "venue_unknown"),
-        ("/api/v1/venues/nowhere/weekly-hours", "venue_unknown"),
-        ("/api/v1/services/nothing/open-days", "service_unknown"),
-        ("/api/v1/services/nothing/hours", "service_unknown"),
-    ],
-)
-async def test_what_does_not_exist_is_not_found(api: Caller, path: str, code: str) -> None:
-    problem(await api.get(path), 404, code)
+UNKNOWN = [
+    ("/api/v1/services/nothing", "service_unknown"),
+    ("/api/v1/venues/nowhere", "venue_unknown"),
+    ("/api/v1/venues/nowhere/weekly-hours", "venue_unknown"),
+    ("/api/v1/services/nothing/open-days", "service_unknown"),
+    ("/api/v1/services/nothing/hours", "service_unknown"),
+]
 
 
-@pytest.mark.parametrize(
-    "query", ["?kind=cinema", "?limit=0", "?limit=101", "?name=", "?attribute=activity", "?nonsense=1"]
-)
-async def test_what_cannot_be_asked_is_refused(api: Caller, query: str) -> None:
-    problem(await api.get(f"/api/v1/services{query}"), 422, "invalid_request")
+async def test_what_does_not_exist_is_not_found(api: Caller) -> None:
+    for path, code in UNKNOWN:
+        problem(await api.get(path), 404, code)
+
+
+NO_QUESTIONS = ["?kind=cinema", "?limit=0", "?limit=101", "?name=", "?attribute=activity", "?nonsense=1"]
+
+
+async def test_what_cannot_be_asked_is_refused(api: Caller) -> None:
+    for query in NO_QUESTIONS:
+        problem(await api.get(f"/api/v1/services{query}"), 422, "invalid_request")
 
 
 async def test_a_changed_catalogue_is_noticed_within_a_second(api: Caller) -> None:
