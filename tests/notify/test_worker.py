@@ -123,7 +123,7 @@ async def working(stage: Stage) -> AsyncIterator[asyncio.Task[None]]:
     running = asyncio.create_task(worker.run(stage.settings))
     try:
         yield running
-        assert not running.done(), running.exception()
+        assert running.cancelling() or not running.done(), running.exception()
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -160,6 +160,28 @@ async def test_events_become_messages_whatever_dies_around_the_worker(stage: Sta
     assert len(await stage.town.inbox()) == 4
     message_ids = [mail["Message-ID"] for mail in stage.town.mailbox.seen]
     assert len(set(message_ids)) == 4
+
+
+async def test_a_worker_that_is_asked_to_stop_finishes_what_it_has_begun_and_gives_back_the_rest(stage: Stage) -> None:
+    for _ in range(64):
+        stage.feed.tell(stage.booked())
+    async with working(stage) as running:
+
+        def ask_once() -> None:
+            stage.town.mailbox.on_content = None
+            running.cancel()
+
+        stage.town.mailbox.on_content = ask_once
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait_for(asyncio.shield(running), 20)
+    sent = len(stage.town.mailbox.seen)
+    assert 0 < sent < 64
+    query = (
+        "SELECT state, count(*) FROM messages WHERE kind = 'confirmation' AND channel = 'email' GROUP BY 1 ORDER BY 1"
+    )
+    assert [tuple(row) for row in await stage.town.rows(query)] == [("planned", 64 - sent), ("sent", sent)]
+    async with working(stage):
+        await stage.mails(64)
 
 
 async def test_killed_with_9_while_the_mail_server_has_the_mail_the_message_is_unknown_and_never_sent_again(

@@ -3,9 +3,12 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from services.notify import views
 from services.notify.domain.message import Channel
 from services.notify.store import inbox
 from shared.contracts import EventType
@@ -33,6 +36,23 @@ async def test_what_is_new_arrives_as_it_is_written(town: Town, api: Caller) -> 
     listed = (await api.get("/api/v1/messages")).json()["items"][0]
     assert json.loads(received["data"]) == listed, "the same shape as in the list"
     assert (events.comments[0], events.retry) == ("open", "3000")
+
+
+async def test_a_stream_that_waits_asks_the_database_for_nothing(town: Town, api: Caller) -> None:
+    looks = 0
+    look = views.after
+
+    async def counted(*given: Any, **named: Any) -> list[views.InboxMessage]:
+        nonlocal looks
+        looks += 1
+        return await look(*given, **named)
+
+    with patch.object(views, "after", counted):
+        async with listening(api.client, STREAM, api.headers()) as events:
+            await deliver(town)
+            await events.next()
+            await asyncio.sleep(0.2)
+    assert looks <= 4
 
 
 async def test_a_stream_begins_where_the_list_ended(town: Town, api: Caller) -> None:
