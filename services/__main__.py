@@ -3,6 +3,7 @@
 import click
 
 from services import administration, processes, up
+from services.tour.command import tour
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,6 +13,7 @@ def main() -> None:
 
 
 main.add_command(up.up)
+main.add_command(tour)
 main.add_command(administration.migrate)
 main.add_command(administration.seed)
 main.add_command(administration.keys)
