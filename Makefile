@@ -56,6 +56,7 @@ seed: $(STAMP) ## load the city's venues, services and policies into BOOKING_DAT
 
 lock: $(STAMP) ## resolve the dependencies anew and lock them with hashes, for Linux and macOS, Python 3.11 and newer
 	$(COMPILE) --output-file requirements/runtime.txt pyproject.toml
+	$(COMPILE) --output-file requirements/build.txt --group build
 	$(COMPILE) --output-file requirements/development.txt --group development pyproject.toml
 
 clean: ## remove what was made here, but not the data in ./var

@@ -14,6 +14,7 @@ from services.booking.commands import catalogue
 from services.booking.commands.accounts import AccountError, NewAccount, add_account, disable_account, list_accounts
 from services.booking.domain.account import Role
 from services.booking.store.database import Engine
+from services.house import write_private
 from shared import migrate as schemas
 from shared import sealing
 from shared.clock import system_clock
@@ -76,8 +77,14 @@ async def load_city(database_url: str, say: Callable[[str], None]) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--notify",
+    "apart",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of its own for the notify service: what opens contact data goes there, and leaves FOLDER.",
+)
 @click.option("--rotate", metavar="FILE", help="Put a new key before those of this .jwk file; the old ones still open.")
-def keys(folder: Path, rotate: str | None) -> None:
+def keys(folder: Path, apart: Path | None, rotate: str | None) -> None:
     """Make the key files that FOLDER lacks (0600); none is ever overwritten."""
     if rotate is not None:
         try:
@@ -88,6 +95,19 @@ def keys(folder: Path, rotate: str | None) -> None:
         return
     made = sealing.generate_keys(folder)
     click.echo(f"{folder}: made {', '.join(made)}" if made else f"{folder}: nothing was missing")
+    if apart is not None:
+        _set_apart(folder, apart)
+
+
+def _set_apart(folder: Path, apart: Path) -> None:
+    """Give the notify service its own folder: its private key, moved, and the feed's token, copied."""
+    apart.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private = folder / sealing.NOTIFY_KEYS
+    if private.exists():
+        write_private(apart / sealing.NOTIFY_KEYS, private.read_text())
+        private.unlink()
+    write_private(apart / sealing.FEED_TOKEN, (folder / sealing.FEED_TOKEN).read_text())
+    click.echo(f"{apart}: {sealing.NOTIFY_KEYS}, {sealing.FEED_TOKEN}")
 
 
 @click.group()

@@ -11,14 +11,10 @@ import logging
 import os
 import signal
 import socket
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 import uvicorn
@@ -35,9 +31,8 @@ CANNOT_START = (BrokerNotDurable, BusUnavailable, NotDurable, NotReady, KeysMiss
 GRACE_SECONDS = 10
 BACKLOG = 2048
 HEARTBEAT_SECONDS = 5.0
-STALE_SECONDS = 30.0
 HEARTBEAT = "YUYUE_HEARTBEAT"
-"""Environment variable: the file that a worker touches as long as its event loop turns, for `yuyue healthy`."""
+"""Environment variable: the file that a worker touches as long as its event loop turns (`services.healthy`)."""
 
 _Event = MutableMapping[str, Any]
 """What an application and its server say to each other (ASGI)."""
@@ -104,21 +99,6 @@ def sink(host: str, port: int, fd: int | None, **options: Any) -> None:
     make, run = (import_from_string(f"services.sink.main:{name}") for name in ("Sink.at", "run"))
     smtp = _socket(host, options["smtp_port"], options["smtp_fd"])
     asyncio.run(run(make(options["data"], *key), _socket(host, port, fd), smtp))
-
-
-@processes.command()
-@click.argument("url", required=False)
-def healthy(url: str | None) -> None:
-    """End with 0 if URL answers 200, or, without one, if the worker of this container is alive."""
-    if url is None:
-        beat = Path(os.environ[HEARTBEAT])
-        sys.exit(0 if beat.exists() and time.time() - beat.stat().st_mtime < STALE_SECONDS else 1)
-    parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=5)
-    with contextlib.suppress(OSError), contextlib.closing(connection):
-        connection.request("GET", parts.path or "/")
-        sys.exit(0 if connection.getresponse().status == 200 else 1)
-    sys.exit(1)
 
 
 def _socket(host: str, port: int, fd: int | None) -> socket.socket:

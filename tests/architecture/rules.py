@@ -27,7 +27,7 @@ RINGS: Mapping[str, frozenset[str]] = {
         "tables": set[str](),
         "store": _SQL,
         "views": _SQL | {"views"},
-        "catalogue": _PURE,
+        "catalogue": {"domain", "store", "catalogue"},  # the files have the form in which the store keeps them
         "commands": {"domain", "store", "commands", "catalogue"},
         "renderer": _PURE,  # words from templates: what a channel carries
         "channels": {"domain", "renderer", "channels"},
