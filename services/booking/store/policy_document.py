@@ -1,10 +1,10 @@
-"""A policy as a document: the one vocabulary of `catalogue/policies.yaml` and of the policies that are stored.
+"""A policy as a document, as `catalogue/policies.yaml` writes it down.
 
 Minutes are minutes, times of day are Asia/Shanghai, shares are percent. What the numbers mean stands in
 `domain.policy`; here they get their bounds.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -148,46 +148,3 @@ class PolicyDocument(Document):
             sensitive=self.sensitive,
             waitlist=self.waitlist,
         )
-
-
-def policy_document(policy: Policy) -> dict[str, Any]:
-    """Return `policy` as a document in JSON values, without id and version: equal data write equal documents."""
-    return {
-        "documents": sorted(policy.documents),
-        "parties": sorted(policy.parties),
-        "party_most": policy.party_most,
-        "seat_unit": policy.seat_unit.value,
-        "release": {"days_before": policy.release.days_before, "at": f"{policy.release.at:%H:%M}"},
-        "horizon_days": policy.horizon_days,
-        "hold_minutes": policy.hold_minutes,
-        "hold_extensions": policy.hold_extensions,
-        "closes_minutes_before": policy.closes_minutes_before,
-        "cancel_by": {
-            "minutes_before": policy.cancel_by.minutes_before,
-            "days_before": policy.cancel_by.days_before,
-            "at": None if policy.cancel_by.at is None else f"{policy.cancel_by.at:%H:%M}",
-        },
-        "check_in": {
-            "opens_minutes_before": policy.check_in.opens_minutes_before,
-            "closes_minutes_after": policy.check_in.closes_minutes_after,
-        },
-        "reminders": list(policy.reminders),
-        "limits": [
-            {"scope": limit.scope.value, "window": limit.window.value, "most": limit.most} for limit in policy.limits
-        ],
-        "shares": {"walk_in": policy.shares.walk_in, "counter": policy.shares.counter},
-        "age_least": policy.age_least,
-        "age_most": policy.age_most,
-        "declarations": [
-            {
-                "name": one.name,
-                "question_zh": one.question_zh,
-                "question_en": one.question_en,
-                "options": list(one.options),
-            }
-            for one in policy.declarations
-        ],
-        "approval": policy.approval,
-        "sensitive": policy.sensitive,
-        "waitlist": policy.waitlist,
-    }

@@ -1,6 +1,7 @@
 """Loading the city's files into a real database: once, again, changed, and where somebody is booked."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -354,6 +355,22 @@ async def test_the_end_of_the_known_calendar_is_said_and_does_no_harm(engine: As
     assert last < at_local(date(year + 1, 1, 1), time())
     after = await open_slots(engine, at_local(date(year + 1, 1, 2), time(9)))
     assert (after.slots.added, bool(after.warnings)) == (0, True)
+
+
+async def test_a_plan_that_goes_beyond_the_known_calendar_is_opened_as_far_as_that(
+    engine: AsyncEngine, museums: Files
+) -> None:
+    """As after a downgrade of the calendar: what was published stays, and nothing is guessed."""
+    year = known_years()[-1]
+    december = at_local(date(year, 12, 28), time(9))
+    await load(engine, december, folder=museums.folder)
+    async with engine.begin() as tx:
+        found = await read_plan(tx, EVENING)
+        assert found is not None
+        longer = replace(found[0], valid_until=date(year + 1, 6, 30))
+        await write_plan(tx, EVENING, longer, "scheduler-1", december)
+    opened = await open_slots(engine, december)
+    assert (opened.slots.added, opened.slots.removed) == (0, 0)
 
 
 async def test_two_workers_and_a_load_at_once(engine: AsyncEngine, museums: Files) -> None:
