@@ -217,7 +217,7 @@ async def book(wish: NewBooking, asker: WriteDep) -> Response:
 
 
 @router.post(
-    "/{booking_id}/extension",
+    "/{booking_id:uuid}/extension",
     summary="延长暂留 Extend a hold",
     response_model=BookingShown,
     **documented_write(*_LIFE, Reason.EXTENSIONS_USED, if_match=True),
@@ -228,7 +228,7 @@ async def extend(booking_id: BookingId, asker: WriteDep) -> Response:
 
 
 @router.post(
-    "/{booking_id}/confirmation",
+    "/{booking_id:uuid}/confirmation",
     summary="确认预约 Confirm a held booking",
     response_model=BookingShown,
     **documented_write(*_LIFE, Reason.WAITS_FOR_APPROVAL, Reason.SLOT_PAST, if_match=True),
@@ -239,7 +239,7 @@ async def confirm(booking_id: BookingId, asker: WriteDep) -> Response:
 
 
 @router.post(
-    "/{booking_id}/cancellation",
+    "/{booking_id:uuid}/cancellation",
     summary="取消预约 Cancel a booking",
     response_model=BookingShown,
     **documented_write(*_LIFE, Reason.TOO_LATE_TO_CANCEL, if_match=True),
@@ -304,7 +304,7 @@ async def look_up(wish: Lookup, asker: ReaderDep) -> Response:
 
 
 @router.get(
-    "/{booking_id}",
+    "/{booking_id:uuid}",
     summary="预约详情 One booking",
     response_model=BookingShown,
     **documented_signed_in(Reason.BOOKING_UNKNOWN, etag=True),
@@ -318,7 +318,7 @@ async def one_booking(booking_id: BookingId, asker: SignedInDep) -> Response:
 
 
 @router.get(
-    "/{booking_id}/history",
+    "/{booking_id:uuid}/history",
     summary="预约变更记录 History of a booking",
     response_model=History,
     **documented_signed_in(Reason.BOOKING_UNKNOWN),
