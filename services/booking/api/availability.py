@@ -183,13 +183,13 @@ def _day_of(cursor: str) -> date:
 
 def _nothing(seen: Availability, asked: Asked) -> NothingShown:
     """Say why no day is shown; the words name the day that the reason is about."""
-    published, listed = seen.bounds.published_until, seen.bounds.listed_until
+    published = seen.bounds.published_until
     if published is None:
         code, until = "not_published", None
     elif asked.since > published:
         code, until = "hours_end", published
     elif asked.since > asked.until:
-        code, until = "not_listed_yet", listed or asked.until
+        code, until = "not_listed_yet", asked.until
     else:
         code, until = "no_hours", published
     words = _NOTHING[code]

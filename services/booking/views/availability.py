@@ -39,14 +39,14 @@ FREE_NOW = (
 
 COLUMNS = f"{SLOT_COLUMNS}, ran_out.seats AS given_back, ran_out.counter AS given_back_counter"
 
-_BOUNDS = text(
+BOUNDS = text(
     "SELECT CAST(plan.document ->> 'valid_until' AS date) AS published_until,"
     " CASE WHEN jsonb_array_length(plan.document -> 'closures') > 0 THEN plan.document END AS closing,"
     " (SELECT max(starts_at) FROM slots WHERE service_id = :service_id AND starts_at > :now) AS last"
     " FROM (SELECT 1) AS always LEFT JOIN LATERAL"
     " (SELECT document FROM plans WHERE service_id = :service_id ORDER BY version DESC LIMIT 1) plan ON true"
 )
-_DAYS = text(
+DAYS = text(
     "WITH RECURSIVE days(n, day) AS ("  # noqa: S608 - constants
     f" (SELECT 1, CAST(timezone({ZONE}, starts_at) AS date) FROM slots WHERE service_id = :service_id"
     "  AND starts_at >= :since AND starts_at > :now ORDER BY starts_at LIMIT 1)"
@@ -60,7 +60,7 @@ _DAYS = text(
     f" AND s.starts_at < (SELECT timezone({ZONE}, CAST(max(day) + 1 AS timestamp)) FROM days)"
     " ORDER BY s.starts_at"
 )
-_FIRST_FREE = text(
+FIRST_FREE = text(
     f"SELECT {COLUMNS} FROM slots s {RAN_OUT} WHERE s.id IN ("  # noqa: S608 - constants
     f" (SELECT id FROM slots WHERE service_id = :service_id AND is_open AND starts_at >= :since AND {FREE_NOW}"
     "   ORDER BY starts_at LIMIT 1)"
@@ -96,7 +96,7 @@ class Bounds:
 
 async def read_bounds(connection: AsyncConnection, service_id: str, now: datetime) -> Bounds:
     """Return how far a service's hours reach."""
-    row = (await connection.execute(_BOUNDS, {"service_id": service_id, "now": now})).one()
+    row = (await connection.execute(BOUNDS, {"service_id": service_id, "now": now})).one()
     return Bounds(
         published_until=row.published_until,
         listed_until=None if row.last is None else local_day(row.last),
@@ -111,7 +111,7 @@ async def read_days(
 
     Each day is whole: times that are past stand among the others.
     """
-    rows = await connection.execute(_DAYS, {"service_id": service_id, "since": since, "dates": dates, "now": now})
+    rows = await connection.execute(DAYS, {"service_id": service_id, "since": since, "dates": dates, "now": now})
     return [
         SlotSeen(
             slot=slot_as_of(row),
@@ -131,7 +131,7 @@ async def read_free(
     They are the first such one by its row, and all that have holds which ran out: ask the rule about each.
     """
     asked = {"service_id": service_id, "since": since, "places": places, "now": now}
-    return [slot_as_of(row) for row in await connection.execute(_FIRST_FREE, asked)]
+    return [slot_as_of(row) for row in await connection.execute(FIRST_FREE, asked)]
 
 
 def slot_as_of(row: Row[Any]) -> Slot:
@@ -163,7 +163,7 @@ FREE_DAYS = text(
     f"   AND hold_until <= :now ORDER BY hold_until LIMIT {MOST_RAN_OUT}))"
     " AND s.starts_at >= :since AND s.starts_at < :until ORDER BY s.starts_at"
 )
-_OBSTACLES = text(
+OBSTACLES = text(
     "SELECT DISTINCT ON (service_id, closed IS NOT NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
     f" {SLOT_COLUMNS} FROM slots WHERE {_OF_PAGE} AND starts_at > :now"
     " ORDER BY service_id, closed IS NOT NULL, bookable_from > :now, bookable_until <= :now, bookable_from, starts_at"
@@ -208,4 +208,4 @@ async def read_obstacles(
     """
     asked = {**search.asked(now), "service_ids": service_ids}
     del asked["places"]
-    return [slot_of(row) for row in await connection.execute(_OBSTACLES, asked)]
+    return [slot_of(row) for row in await connection.execute(OBSTACLES, asked)]

@@ -252,6 +252,7 @@ async def test_ten_dates_a_page_and_later_ones_behind_the_cursor(api: Caller) ->
     await world.put_slots(api.engine, *(town.at(first, days=2 * number) for number in range(23)))
     seen: list[str] = []
     sizes = []
+    shown = None
     path: str | None = f"{ONE}&from=2026-11-26"
     while path:
         answer = await api.get(path)
@@ -264,6 +265,7 @@ async def test_ten_dates_a_page_and_later_ones_behind_the_cursor(api: Caller) ->
     assert sizes == [10, 10, 2]
     assert seen == sorted(set(seen))
     assert (seen[0], len(seen)) == ("2026-11-27", 22)
+    assert shown is not None
     assert shown.listed_until.isoformat() == seen[-1]
 
 
@@ -429,7 +431,7 @@ async def fill(api: Caller, chance: random.Random, slots: Sequence[Slot]) -> Non
             await town.close(api.engine, slot.id, "检修", "Maintenance")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_what_is_listed_is_exactly_what_the_desk_gives_out(api: Caller, seed: int) -> None:
     """For any slot: `bookable` if and only if the desk admits, else for the same reason; and as many times as places are left."""
     chance = random.Random(seed)

@@ -14,7 +14,7 @@ from services.booking.domain.slot import Slot
 from shared.ids import new_id
 from shared.web import Shown
 from tests import make
-from tests.booking.api.caller import Caller
+from tests.booking.api.caller import IDENTITY_CARD, Caller
 
 GYM = "zhongshan-fitness"
 COURTS = ("badminton-1", "badminton-2", "table-tennis-1")
@@ -133,7 +133,7 @@ async def book(resident: Caller, person_id: str, slot_id: str, **changes: Any) -
     return await resident.post("/api/v1/bookings", wish)
 
 
-async def person(resident: Caller, number: str = "210202195001011238") -> str:
+async def person(resident: Caller, number: str = IDENTITY_CARD) -> str:
     """Save a person for a resident and return the id."""
     answer = await resident.post(
         "/api/v1/people",
