@@ -64,14 +64,14 @@ def _listening(function: Callable[..., None]) -> Callable[..., None]:
 @_listening
 def booking_api(host: str, port: int, fd: int | None) -> None:
     """The booking service's API."""
-    _serve("services.booking.main:create_app", _socket(host, port, fd))
+    _serve("services.booking.main:create_app", lambda: _socket(host, port, fd))
 
 
 @processes.command("notify-api")
 @_listening
 def notify_api(host: str, port: int, fd: int | None) -> None:
     """The notify service's API."""
-    _serve("services.notify.main:create_app", _socket(host, port, fd))
+    _serve("services.notify.main:create_app", lambda: _socket(host, port, fd))
 
 
 @processes.command("booking-worker")
@@ -127,7 +127,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _serve(factory: str, listener: socket.socket) -> None:
+def _serve(factory: str, open_listener: Callable[[], socket.socket]) -> None:
     _configure_logs()
     with _said_in_a_sentence():
         config = uvicorn.Config(
@@ -140,7 +140,8 @@ def _serve(factory: str, listener: socket.socket) -> None:
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        with contextlib.closing(open_listener()) as listener:
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 @dataclass(frozen=True, slots=True)
