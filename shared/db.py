@@ -104,9 +104,10 @@ async def assert_durable(engine: AsyncEngine) -> None:
     Raises:
         NotDurable: naming each setting that is off and the command that changes it.
     """
-    query = text(
-        "SELECT name, source, current_database(), current_user FROM pg_settings WHERE name = ANY(:names) AND setting = 'off' ORDER BY name"
-    )
+    query = text("""
+        SELECT name, source, current_database(), current_user FROM pg_settings
+        WHERE name = ANY(:names) AND setting = 'off' ORDER BY name
+    """)
     async with engine.connect() as connection:
         off = (await connection.execute(query, {"names": list(DURABLE)})).all()
     if off:
