@@ -17,6 +17,7 @@ main.add_command(tour)
 main.add_command(administration.migrate)
 main.add_command(administration.seed)
 main.add_command(administration.keys)
+main.add_command(administration.settings)
 main.add_command(administration.account)
 for command in processes.processes.commands.values():
     main.add_command(command)

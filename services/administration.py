@@ -13,12 +13,15 @@ from services.booking.catalogue import CatalogueInvalid
 from services.booking.commands import catalogue
 from services.booking.commands.accounts import AccountError, NewAccount, add_account, disable_account, list_accounts
 from services.booking.domain.account import Role
+from services.booking.settings import BookingSettings
 from services.booking.store.database import Engine
 from services.house import write_private
+from services.notify.settings import NotifySettings
 from shared import migrate as schemas
 from shared import sealing
 from shared.clock import system_clock
 from shared.db import create_engine
+from shared.settings import settings_table
 
 Answer = TypeVar("Answer")
 
@@ -108,6 +111,12 @@ def _set_apart(folder: Path, apart: Path) -> None:
         private.unlink()
     write_private(apart / sealing.FEED_TOKEN, (folder / sealing.FEED_TOKEN).read_text())
     click.echo(f"{apart}: {sealing.NOTIFY_KEYS}, {sealing.FEED_TOKEN}")
+
+
+@click.command()
+def settings() -> None:
+    """Print every setting, its default and its meaning, as a Markdown table."""
+    click.echo(settings_table(BookingSettings, NotifySettings))
 
 
 @click.group()

@@ -81,6 +81,13 @@ def test_migrate_and_seed_may_be_repeated(booking_url: str, notify_url: str) -> 
     assert "Opened 0 slots, changed 0, closed 0, removed 0." in second.output
 
 
+def test_settings_are_listed() -> None:
+    lines = yuyue("settings").output.splitlines()
+    assert lines[0] == "| Variable | Default | Meaning |"
+    listed = {line.split("`")[1] for line in lines[2:]}
+    assert {"BOOKING_DATABASE_URL", "NOTIFY_SMTP_HOST", "NATS_URL", "YUYUE_KEY_FOLDER"} <= listed
+
+
 def test_a_missing_address_is_said() -> None:
     answer = yuyue("migrate", "notify", NOTIFY_DATABASE_URL="")
     assert answer.exit_code == 1
