@@ -26,6 +26,12 @@ class Files:
         path.write_text(text.replace(old, new, count), encoding="utf-8")
         return text[: text.index(old) + len(old.rstrip("\n"))].count("\n") + 1
 
+    def keep(self, *kinds: str) -> None:
+        """Remove the venues of all other kinds: reading them takes time that a test can do without."""
+        for path in self.folder.glob("*.yaml"):
+            if path.stem not in {"districts", "policies", "plans", *kinds}:
+                path.unlink()
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
