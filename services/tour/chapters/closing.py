@@ -25,7 +25,7 @@ async def tell(guide: Guide, seconds: float) -> None:
         what = f"{narrator.pick(now['service']['name'])} · {narrator.pick(now['venue']['name'])}"
         rows.append([f"{booked.reference}  {state}", what, screen.span(now, narrator)])
     narrator.table(rows)
-    _heard_once(guide)
+    heard_once(guide)
     narrator.title(
         Words(
             f"导览结束，一切如约：{len(rows)} 项预约，{seconds:.0f} 秒。接口文档：{guide.place.booking}/docs；短信与邮件：{guide.place.sink}",
@@ -35,7 +35,7 @@ async def tell(guide: Guide, seconds: float) -> None:
     )
 
 
-def _heard_once(guide: Guide) -> None:
+def heard_once(guide: Guide) -> None:
     """Hold the inboxes against "once": no number is missing or comes twice, and no booking is told of twice."""
     inboxes = {id(booked.by): booked.by.inbox for booked in guide.bookings}.values()
     for inbox in inboxes:

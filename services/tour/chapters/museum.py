@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from services.tour import hearing
+from services.tour import hearing, screen
 from services.tour.client import Ask, must
 from services.tour.guide import Booked, Guide, Resident
 from shared.contracts import Words
@@ -13,6 +13,10 @@ from shared.contracts import Words
 SERVICE: Final = "dalian-museum-evening-entry"
 LEAST_AHEAD: Final = timedelta(hours=3)
 """So that the shorter reminder, two hours before, still lies ahead."""
+
+A_DAY: Final = timedelta(hours=24)
+ABOUT_DUE: Final = timedelta(minutes=10)
+"""A reminder that is due during the tour would be planned in one answer and sent in the next."""
 
 FILLING_IN: Final = 1.1
 """Seconds between hold and extension, so that the later end of the hold can be seen."""
@@ -63,12 +67,14 @@ async def tell(guide: Guide, resident: Resident, person_id: str) -> Booked:
 
 async def _next_evening(guide: Guide, resident: Resident) -> Mapping[str, Any]:
     """Return a time on the first extended evening that still lies far enough ahead."""
-    fits = guide.ahead(LEAST_AHEAD)
+    now = guide.clock()
     days: list[str] = []
 
     def on_the_first_day(one: Mapping[str, Any]) -> bool:
-        if fits(one):
-            days.append(one["starts_at"][:10])
-        return fits(one) and one["starts_at"].startswith(days[0])
+        ahead = screen.moment(one["starts_at"]) - now
+        if ahead < LEAST_AHEAD or abs(ahead - A_DAY) < ABOUT_DUE:
+            return False
+        days.append(one["starts_at"][:10])
+        return bool(one["starts_at"].startswith(days[0]))
 
     return await guide.free_time(resident.caller, SERVICE, on_the_first_day)
