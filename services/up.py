@@ -31,7 +31,7 @@ from services.samples import Samples, ensure_samples
 from services.supervisor import LAST_WORDS, Echo, Supervisor
 from shared import migrate
 from shared.embedded import servers as embedded
-from shared.embedded.account import server_account, server_folder
+from shared.embedded.account import make_open_folder, server_account, server_folder
 from shared.embedded.children import Children
 from shared.embedded.nats_server import NatsFailedError
 from shared.embedded.postgres import PostgresFailedError
@@ -75,14 +75,24 @@ def up(*, reset: bool, yes: bool, **options: Any) -> None:
         external = named_servers(os.environ)
     except PartlySetError as refusal:
         raise click.UsageError(str(refusal)) from refusal
-    chosen.data.mkdir(mode=0o711, parents=True, exist_ok=True)
-    with _alone(chosen.data):
+    make_open_folder(chosen.data)
+    with _private_files(), _alone(chosen.data):
         if reset:
             _reset(chosen.data, yes=yes)
         try:
             asyncio.run(_Run(chosen, external).run())
         except (StartFailedError, PostgresFailedError, NatsFailedError) as refusal:
             raise click.ClickException(str(refusal)) from refusal
+
+
+@contextlib.contextmanager
+def _private_files() -> Iterator[None]:
+    """Let whatever is made be readable by its owner alone: keys, passwords, messages and logs are nobody else's business."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager
@@ -148,10 +158,10 @@ class _Run:
             loop.add_signal_handler(number, self._ended.set)
         data = self._options.data
         async with contextlib.AsyncExitStack() as stack:
-            listeners = self._listen(stack)
             children = await stack.enter_async_context(Children(data, self._echo.heard))
             if children.ended_at_start:
                 self._say(f"ended what a killed run had left: {', '.join(children.ended_at_start)}")
+            listeners = self._listen(stack)
             supervisor = Supervisor(children, self._say, self._note)
             stack.callback((data / "run.json").unlink, missing_ok=True)
             stack.push_async_callback(self._stop, supervisor)
@@ -229,6 +239,7 @@ class _Run:
             "notify": house.notify_url,
             "sink": house.sink_url,
             "smtp": address(house.listeners.smtp),
+            "sms": os.environ.get("NOTIFY_SMS_URL") or house.sink_url,
             "booking_database": house.servers.booking_database,
             "notify_database": house.servers.notify_database,
             "nats": house.servers.nats,

@@ -82,13 +82,21 @@ def reachable_programs(account: Account | None, root: Path, parts: Iterable[Path
         unfinished = copy.with_name(copy.name + f".{os.getpid()}")
         for part in present:
             target = unfinished / part
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_open_folder(target.parent)
             if (root / part).is_dir():
                 shutil.copytree(root / part, target, symlinks=True)
             else:
                 shutil.copy2(root / part, target)
         unfinished.rename(copy)
     return copy
+
+
+def make_open_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, so that others may pass through but not look around."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        one.chmod(0o711)
 
 
 def short_name(path: Path) -> str:

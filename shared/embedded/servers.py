@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.embedded.account import server_account, server_folder
+from shared.embedded.account import make_open_folder, server_account, server_folder
 from shared.embedded.children import Child, Children
 from shared.embedded.nats_server import Nats, free_port
 from shared.embedded.passwords import load_or_make
@@ -26,9 +26,9 @@ def prepare(data: Path) -> Servers:
         PostgresFailedError, NatsFailedError: with what went wrong.
     """
     account = server_account()
-    data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_open_folder(data)
     folder = server_folder(account, data)
-    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_open_folder(folder)
     passwords = load_or_make(data / "passwords.json")
     postgres = Postgres(folder=folder, passwords=passwords, account=account)
     nats = Nats(folder=folder, passwords=passwords, port=free_port(), monitor_port=free_port(), account=account)
