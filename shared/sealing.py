@@ -56,6 +56,9 @@ AnyMessage = TypeVar("AnyMessage", Contact, SignInMessage)
 CONTENT: Final[dict[type[Contact] | type[SignInMessage], str]] = {Contact: "contact", SignInMessage: "sign-in"}
 """The `cty` of each message, so that one never passes for the other."""
 
+_READERS: Final[dict[type[Any], TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in CONTENT}
+"""Made once: making one costs more than opening a seal."""
+
 
 class KeysMissing(Exception):  # noqa: N818 - a refusal to start, said in a sentence
     """A key file is missing or unusable. The message names it and the command that makes it."""
@@ -157,7 +160,8 @@ class Opener:
         if opened.headers().get("cty") != CONTENT[kind] or opened.plaintext is None:
             raise CannotOpen(f"not a {CONTENT[kind]}")
         try:
-            return TypeAdapter(kind).validate_json(opened.plaintext)
+            reader: TypeAdapter[AnyMessage] = _READERS[kind]
+            return reader.validate_json(opened.plaintext)
         except ValidationError:
             raise CannotOpen(f"not a {CONTENT[kind]}") from None
 
