@@ -19,16 +19,22 @@ from services.booking.store.gathering import SLOT_COLUMNS, slot_of
 from services.booking.store.plans import plan_of
 from shared.contracts import Words
 
-MOST_RAN_OUT: Final = 1000
-"""Holds that have run out and that nobody has swept up yet, looked at in one search; sweeping takes a second."""
+MOST_RAN_OUT: Final = 5000
+"""Holds that have run out and that nobody has swept up yet, counted in one answer: sweeping takes a second."""
 
 ZONE = f"'{VENUE_ZONE.key}'"
-RAN_OUT = (
-    "LEFT JOIN LATERAL (SELECT sum(c.seats) AS seats, sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter"
-    " FROM bookings b JOIN claims c ON c.booking_id = b.id"
-    " WHERE b.slot_id = s.id AND b.state = 'held' AND b.hold_until <= :now) ran_out ON true"
+_RAN_OUT = (
+    "ran_out AS MATERIALIZED (SELECT b.slot_id, sum(c.seats) AS seats,"  # noqa: S608 - constants
+    " sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter"
+    " FROM (SELECT id, slot_id, channel FROM bookings WHERE state = 'held' AND hold_until <= :now"
+    f" AND {{services}} ORDER BY hold_until DESC LIMIT {MOST_RAN_OUT}) b"
+    " JOIN claims c ON c.booking_id = b.id GROUP BY b.slot_id)"
 )
-"""The seats of the slot `s` that holds which have run out by `:now` no longer take."""
+_OF_SERVICE = _RAN_OUT.format(services="service_id = :service_id")
+_OF_SERVICES = _RAN_OUT.format(services="service_id = ANY(CAST(:service_ids AS text[]))")
+"""The seats that holds which have run out by `:now` no longer take, by slot; read once, not for each slot."""
+
+GIVING_BACK = "slots s LEFT JOIN ran_out ON ran_out.slot_id = s.id"
 
 FREE_NOW = (
     "starts_at > :now AND bookable_from <= :now AND bookable_until > :now"
@@ -47,26 +53,25 @@ BOUNDS = text(
     " (SELECT document FROM plans WHERE service_id = :service_id ORDER BY version DESC LIMIT 1) plan ON true"
 )
 DAYS = text(
-    "WITH RECURSIVE days(n, day) AS ("  # noqa: S608 - constants
+    f"WITH RECURSIVE {_OF_SERVICE}, days(n, day) AS ("  # noqa: S608 - constants
     f" (SELECT 1, CAST(timezone({ZONE}, starts_at) AS date) FROM slots WHERE service_id = :service_id"
     "  AND starts_at >= :since AND starts_at > :now ORDER BY starts_at LIMIT 1)"
     " UNION ALL"
     f" SELECT n + 1, (SELECT CAST(timezone({ZONE}, f.starts_at) AS date) FROM slots f WHERE f.service_id = :service_id"
     f"  AND f.starts_at >= timezone({ZONE}, CAST(day + 1 AS timestamp)) ORDER BY f.starts_at LIMIT 1)"
     "  FROM days WHERE n < :dates AND day IS NOT NULL)"
-    f" SELECT {COLUMNS}, charge, label, closed AS closed_words FROM slots s {RAN_OUT}"
+    f" SELECT {COLUMNS}, charge, label, closed AS closed_words FROM {GIVING_BACK}"
     " WHERE s.service_id = :service_id"
     f" AND s.starts_at >= (SELECT timezone({ZONE}, CAST(min(day) AS timestamp)) FROM days)"
     f" AND s.starts_at < (SELECT timezone({ZONE}, CAST(max(day) + 1 AS timestamp)) FROM days)"
     " ORDER BY s.starts_at"
 )
 FIRST_FREE = text(
-    f"SELECT {COLUMNS} FROM slots s {RAN_OUT} WHERE s.id IN ("  # noqa: S608 - constants
+    f"WITH {_OF_SERVICE} SELECT {COLUMNS} FROM {GIVING_BACK} WHERE s.id IN ("  # noqa: S608 - constants
     f" (SELECT id FROM slots WHERE service_id = :service_id AND is_open AND starts_at >= :since AND {FREE_NOW}"
     "   ORDER BY starts_at LIMIT 1)"
     " UNION ALL"
-    "  (SELECT slot_id FROM bookings WHERE service_id = :service_id AND state = 'held' AND hold_until <= :now"
-    f"   ORDER BY hold_until LIMIT {MOST_RAN_OUT}))"
+    "  (SELECT slot_id FROM ran_out))"
     " AND s.starts_at >= :since ORDER BY s.starts_at"
 )
 
@@ -155,12 +160,11 @@ _OF_PAGE = (
     " AND starts_at >= :since AND starts_at < :until"
 )
 FREE_DAYS = text(
-    f"SELECT {COLUMNS} FROM slots s {RAN_OUT} WHERE s.id IN ("  # noqa: S608 - constants
+    f"WITH {_OF_SERVICES} SELECT {COLUMNS} FROM {GIVING_BACK} WHERE s.id IN ("  # noqa: S608 - constants
     f" (SELECT DISTINCT ON (service_id, timezone({ZONE}, starts_at)::date) id FROM slots WHERE is_open AND {_OF_PAGE}"
     f"   AND {FREE_NOW} ORDER BY service_id, timezone({ZONE}, starts_at)::date, starts_at)"
     " UNION ALL"
-    "  (SELECT slot_id FROM bookings WHERE service_id = ANY(CAST(:service_ids AS text[])) AND state = 'held'"
-    f"   AND hold_until <= :now ORDER BY hold_until LIMIT {MOST_RAN_OUT}))"
+    "  (SELECT slot_id FROM ran_out))"
     " AND s.starts_at >= :since AND s.starts_at < :until ORDER BY s.starts_at"
 )
 OBSTACLES = text(

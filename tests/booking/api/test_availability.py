@@ -219,14 +219,17 @@ async def test_a_day_whose_times_are_all_over_is_not_shown(api: Caller) -> None:
 
 
 async def test_places_for_a_couple(api: Caller) -> None:
-    one_left, two_left = make.slot(), town.at(make.slot(), days=1)
-    await world.put_slots(api.engine, one_left, two_left)
+    one_left = make.slot()
+    one_beside_those_kept = replace(town.at(one_left, minutes=30), capacity=4, kept_walk_in=2, kept_counter=1)
+    two_left = town.at(one_left, minutes=60)
+    await world.put_slots(api.engine, one_left, one_beside_those_kept, two_left)
     await take(api, one_left, taken=1)
     shown = await listing(api, "&places=2")
-    assert [(day.times[0].bookable, day.times[0].places_left) for day in shown.days] == [(False, 1), (True, 2)]
+    assert [(one.bookable, one.places_left) for one in shown.days[0].times] == [(False, 1), (False, 1), (True, 2)]
     assert shown.earliest is not None
     assert shown.earliest.slot_id == two_left.id
-    assert (await search(api, "kind=museum&places=2"))[0].free_dates == 1
+    (found,) = await search(api, "kind=museum&places=2")
+    assert (found.earliest, found.free_dates) == (shown.earliest, 1)
 
 
 async def test_a_museum_says_how_full_each_hour_is(api: Caller) -> None:
