@@ -48,7 +48,8 @@ class Planner:
             await messages.note_silence(tx, subject, plan.silence, event.id, now)
         if plan.supersede is None or not await bookings.keep(tx, appointment_of(booking), booking.contact, now):
             return
-        await messages.supersede(tx, subject, plan.supersede, event.id, now)
+        if known is not None:  # of a booking heard of for the first time there is nothing older to end
+            await messages.supersede(tx, subject, plan.supersede, event.id, now)
         await messages.plan(tx, plan.messages, event.id, now)
 
     def _reach(self, sealed: str | None) -> Reach:

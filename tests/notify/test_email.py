@@ -73,7 +73,7 @@ async def test_a_server_that_never_takes_it_is_asked_until_the_mail_is_of_no_use
     starts_at = NOW + timedelta(hours=3)
     soon = booking(contact=town.keys.contact(), starts_at=starts_at, reminders=())
     await town.hear(event(EventType.BOOKING_CONFIRMED, soon))
-    await town.live_until(soon.ends_at + timedelta(hours=1), step=timedelta(minutes=1))
+    await town.live_until(soon.ends_at + timedelta(hours=1), step=timedelta(minutes=5))
     assert (await town.states())[CONFIRMATION] == ("expired", "provider_busy")
     (last,) = await town.rows("SELECT count(*), max(started_at) AS at FROM attempts")
     assert last.at < soon.ends_at
