@@ -258,7 +258,7 @@ BODY = {
     "starts_at": STARTS.isoformat(),
     "ends_at": (STARTS + timedelta(minutes=30)).isoformat(),
     "reminders": [1440, 120],
-    "service": {"name": {"zh": "分时入场", "en": "Timed entry"}},
+    "service": {"id": "s", "name": {"zh": "分时入场", "en": "Timed entry"}},
     "venue": {"name": {"zh": "大连博物馆", "en": "Dalian Museum"}},
 }
 TEXT = {"zh": "分时入场 2026年11月28日 16:30 7Q2M-K4ZD-9", "en": "Timed entry 28 Nov 16:30 7Q2M-K4ZD-9"}
@@ -269,10 +269,14 @@ def message(**changed: Any) -> dict[str, Any]:
     return {**known, "title": {"zh": "预约成功", "en": "Booked"}, "body": TEXT, **changed}
 
 
-def scene(items: list[dict[str, Any]], mail: str = "Booked\n" + TEXT["en"]) -> tuple[Guide, Booked]:
-    """A guide before a notify service that plans `items`, and a sink that holds `mail`."""
+def scene(
+    items: list[dict[str, Any]], mail: str = "Booked\n" + TEXT["en"], *, sensitive: bool = False
+) -> tuple[Guide, Booked]:
+    """A guide before a notify service that plans `items`, a sink that holds `mail`, and a service with a policy."""
 
     def handler(request: Request) -> Response:
+        if request.url.path == "/api/v1/services/s":
+            return Response(200, json={"policy": {"sensitive": sensitive}})
         if request.url.path == "/messages.json":
             title, _, text = mail.partition("\n")
             return Response(200, json={"messages": [{"channel": "mail", "title": title, "text": text}]})
@@ -316,8 +320,8 @@ async def test_a_reminder_that_is_not_withdrawn_stops_the_tour() -> None:
         await hearing.withdrawn(*scene(gone), gone)
 
 
-async def heard(inbox_message: dict[str, Any], mail: str = "Booked\n" + TEXT["en"]) -> None:
-    guide, booked = scene([], mail)
+async def heard(inbox_message: dict[str, Any], mail: str = "Booked\n" + TEXT["en"], *, sensitive: bool = False) -> None:
+    guide, booked = scene([], mail, sensitive=sensitive)
     booked.by.inbox.heard.append(Heard(inbox_message, 0.0))
     await hearing.hear(guide, booked, "confirmation")
 
@@ -340,9 +344,11 @@ async def test_messages_are_held_against_the_booking(monkeypatch: pytest.MonkeyP
 async def test_a_message_that_tells_of_a_sensitive_service_stops_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "ARRIVES_WITHIN", 0.1)
     neutral = {"zh": "16:30 7Q2M-K4ZD-9", "en": "16:30 7Q2M-K4ZD-9"}
-    await heard(message(sensitive=True, body=neutral), "Booked\n" + neutral["en"])
+    await heard(message(sensitive=True, body=neutral), "Booked\n" + neutral["en"], sensitive=True)
     with pytest.raises(Stopped, match="Dalian Museum"):
-        await heard(message(sensitive=True, body=neutral), "Booked\nDalian Museum " + neutral["en"])
+        await heard(message(body=neutral), "Booked\nDalian Museum " + neutral["en"], sensitive=True)
+    with pytest.raises(Stopped, match="not marked so"):
+        await heard(message(body=neutral), "Booked\n" + neutral["en"], sensitive=True)
 
 
 async def test_a_message_that_comes_twice_stops_the_tour() -> None:
