@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from services.booking.store.catalogue import policy_document
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.booking import tables
 from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.slot import Slot
+from services.booking.store.catalogue import policy_document
 from shared.ids import new_id
 from tests import make
 
