@@ -164,7 +164,7 @@ class _Run:
             listeners = self._listen(stack)
             supervisor = Supervisor(children, self._say, self._note)
             stack.callback((data / "run.json").unlink, missing_ok=True)
-            stack.push_async_callback(self._stop, supervisor)
+            stack.push_async_callback(self._stop, supervisor, listeners)
             starting = asyncio.create_task(self._start(supervisor, listeners))
             asked = asyncio.create_task(self._ended.wait())
             await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
@@ -279,10 +279,12 @@ class _Run:
         ]
         click.echo("\n".join(lines))
 
-    async def _stop(self, supervisor: Supervisor) -> None:
+    async def _stop(self, supervisor: Supervisor, listeners: Listeners) -> None:
         """Stop in order: nobody asks any more, nothing is due any more, nothing is sent any more, then the servers."""
         self._echo.quiet = True
         self._say("stopping")
+        for listener in (listeners.booking, listeners.notify):
+            listener.close()  # else whoever asks an API that has ended would wait for an answer
         names = [name for name in self._pids if name not in {"postgres", "nats"}]
         await supervisor.stop_together([name for name in names if "-api" in name])
         await supervisor.stop_together([name for name in names if name.endswith("-worker")])
@@ -310,4 +312,4 @@ def _sign_ins(samples: Samples, data: str) -> Iterator[str]:
 
 
 def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path)
