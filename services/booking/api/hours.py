@@ -15,7 +15,6 @@ from services.booking.api.deps import (
     ReaderDep,
     SignedIn,
     Write,
-    documented,
     documented_signed_in,
     documented_write,
     must_serve,
@@ -24,9 +23,8 @@ from services.booking.api.deps import (
     writing,
 )
 from services.booking.api.offered import ServiceId, answer, catalogue_of, service_of
-from services.booking.commands.hours import Publication, Published, preview, publish
-from services.booking.commands.opening import offer_of
-from services.booking.domain.opening import Offer
+from services.booking.api.problems import problems
+from services.booking.commands.hours import NO_PLAN, Publication, Published, preview, publish
 from services.booking.domain.plan import Plan
 from services.booking.domain.reason import Reason
 from services.booking.domain.schedule import PlannedSlot
@@ -46,6 +44,16 @@ SchedulerWriteDep = Annotated[Write, Depends(writing(*PUBLISHERS))]
 
 TIMES_MOST = 200
 """Times that a preview names of each sort; all of them are counted."""
+
+_NOT_CHANGED: dict[str, Any] = {"description": "没有变化 Not changed since the version in If-None-Match"}
+_IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that you last read: the plan is sent only if there is a newer one. 您最后读到的 ETag。",
+    "schema": {"type": "string"},
+    "example": '"2"',
+}
 
 _PLAN: dict[str, Any] = {
     "valid_from": "2026-07-01",
@@ -221,7 +229,8 @@ class Changes(Shown):
     "",
     summary="现行开放计划 The plan in force",
     response_model=HoursShown,
-    **documented(Reason.SERVICE_UNKNOWN, Reason.NOT_FOUND),
+    responses={304: _NOT_CHANGED, **problems(Reason.SERVICE_UNKNOWN, Reason.NOT_FOUND)},
+    openapi_extra={"parameters": [_IF_NONE_MATCH]},
 )
 async def read_hours(service_id: ServiceId, asker: ReaderDep) -> Response:
     """The hours that a service has published, as they were published; `open-days` has them worked out by day."""
@@ -250,13 +259,13 @@ async def publish_hours(service_id: ServiceId, wish: HoursToPublish, asker: Sche
 
     Refused, with the times and how many are booked, where it would strand somebody: look at the preview first.
     """
-    offer = await _offer(asker, service_id)
+    await _must_schedule(asker, service_id)
     now = asker.parts.clock()
-    wanted = _wanted(asker, wish, asker.expected_version)
+    wanted = _wanted(asker, service_id, wish, asker.expected_version)
 
     async def work(tx: Connection) -> Answer:
         with _placed():
-            published = await publish(tx, offer, wanted, now)
+            published = await publish(tx, asker.parts.catalogue, wanted, now)
         headers = {"content-type": "application/json", "etag": etag(published.plan.version)}
         return Answer(200, headers, _hours(published.plan, now).model_dump_json().encode())
 
@@ -274,27 +283,25 @@ async def publish_hours(service_id: ServiceId, wish: HoursToPublish, asker: Sche
 )
 async def preview_hours(service_id: ServiceId, wish: HoursToPublish, asker: SchedulerDep) -> Response:
     """What the plan would add, take away and change, and whom it would strand. Changes nothing, and needs no key."""
-    offer = await _offer(asker, service_id)
-    wanted = _wanted(asker, wish, expected_version(asker.visit.headers.get(b"if-match")))
+    await _must_schedule(asker, service_id)
+    wanted = _wanted(asker, service_id, wish, expected_version(asker.visit.headers.get(b"if-match")))
     with _placed():
-        changes = await preview(asker.parts.engine, offer, wanted, asker.parts.clock())
+        changes = await preview(asker.parts.engine, asker.parts.catalogue, wanted, asker.parts.clock())
     return answer(_changes(changes), "no-store")
 
 
-async def _offer(asker: SignedIn, service_id: str) -> Offer:
-    """Return what is published for.
+async def _must_schedule(asker: SignedIn, service_id: str) -> None:
+    """Let pass only who may publish the hours of a service.
 
     Raises:
         Refused: `service_unknown`; `not_allowed` where the asker does not work at its venue.
     """
-    catalogue = await catalogue_of(asker)
-    must_serve(asker, service_of(catalogue, service_id).venue_id)
-    return offer_of(catalogue, service_id)
+    must_serve(asker, service_of(await catalogue_of(asker), service_id).venue_id)
 
 
-def _wanted(asker: SignedIn, wish: HoursToPublish, version: int | None) -> Publication:
+def _wanted(asker: SignedIn, service_id: str, wish: HoursToPublish, version: int | None) -> Publication:
     return Publication(
-        plan=wish.plan.plan("", 1),
+        plan=wish.plan.plan(service_id, NO_PLAN),
         keep_booked=wish.keep_booked,
         published_by=str(asker.principal.subject),
         expected_version=version,

@@ -53,6 +53,8 @@ async def healthz() -> Health:
 async def readyz(reader: ReaderDep) -> Response:
     """Asks the database and looks whether the catalogue is loaded; 503 until both are so."""
     database = await _answers(reader.parts)
+    if database:
+        await reader.parts.catalogue.fresh(reader.parts.engine)  # it may have been loaded since the process began
     catalogue = bool(reader.parts.catalogue.current.services)
     ready = database and catalogue
     shown = Readiness(status="ok" if ready else "not_ready", database=database, catalogue=catalogue)

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.booking.commands.opening import open_planned
-from services.booking.domain.opening import Offer, closed_because
+from services.booking.commands.catalogue_cache import CatalogueCache
+from services.booking.commands.opening import offer_of, open_planned
+from services.booking.domain.opening import closed_because
 from services.booking.domain.plan import Plan
 from services.booking.domain.plan_rules import validate_plan
 from services.booking.domain.reason import Reason
 from services.booking.domain.schedule import Difference, PlannedSlot, difference
+from services.booking.store.catalogue import read_version
 from services.booking.store.database import Connection, Engine
 from services.booking.store.hours import SlotAhead, close_slots, read_ahead
 from services.booking.store.plans import lock_services, read_plan, write_plans
@@ -31,7 +33,7 @@ NO_PLAN = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What a scheduler asks for. The plan's own service and version do not count: it becomes the offer's next one.
+    """What a scheduler asks for. The plan's own version does not count: it becomes the next one of its service.
 
     `keep_booked` lets a closure stop new bookings where people are booked already; their bookings stand.
     """
@@ -53,20 +55,20 @@ class Published:
     stranded: tuple[Stranded, ...]
 
 
-async def publish(tx: Connection, offer: Offer, wanted: Publication, now: datetime) -> Published:
+async def publish(tx: Connection, catalogue: CatalogueCache, wanted: Publication, now: datetime) -> Published:
     """Publish the hours of a service, and return what changed.
 
     Raises:
         Refused: `stale_version`; `plan_invalid`, `no_official_calendar` (`domain.plan_rules`); `plan_strands_bookings`
             with how many bookings it would strand and the first times they are for.
     """
-    published = await _apply(tx, offer, wanted, now)
+    published = await _apply(tx, catalogue, wanted, now)
     if published.stranded:
         raise stranding(published.stranded)
     return published
 
 
-async def preview(engine: Engine, offer: Offer, wanted: Publication, now: datetime) -> Published:
+async def preview(engine: Engine, catalogue: CatalogueCache, wanted: Publication, now: datetime) -> Published:
     """Return what publishing would do. It is done and undone, so that what is shown is what would happen.
 
     Raises:
@@ -74,7 +76,7 @@ async def preview(engine: Engine, offer: Offer, wanted: Publication, now: dateti
     """
     async with engine.connect() as tx:
         try:
-            return await _apply(tx, offer, wanted, now)
+            return await _apply(tx, catalogue, wanted, now)
         finally:
             await tx.rollback()
 
@@ -89,14 +91,15 @@ def stranding(stranded: Sequence[Stranded]) -> Refused:
     return Refused(Reason.PLAN_STRANDS_BOOKINGS, bookings=bookings, times=len(stranded), examples=examples)
 
 
-async def _apply(tx: Connection, offer: Offer, wanted: Publication, now: datetime) -> Published:
-    service_id = offer.service.id
-    await lock_services(tx, [service_id])
+async def _apply(tx: Connection, catalogue: CatalogueCache, wanted: Publication, now: datetime) -> Published:
+    service_id = wanted.plan.service_id
+    await lock_services(tx, [service_id])  # a load of the catalogue holds it too: the policy cannot change meanwhile
+    offer = offer_of(await catalogue.at_version(tx, await read_version(tx)), service_id)
     current = await read_plan(tx, service_id)
     version = current[1] if current else NO_PLAN
     if wanted.expected_version not in {None, version}:
         raise Refused(Reason.STALE_VERSION, current_version=version)
-    plan = replace(wanted.plan, service_id=service_id, version=version + 1)
+    plan = replace(wanted.plan, version=version + 1)
     validate_plan(plan)
     before = await read_ahead(tx, service_id, now)
     report = await open_planned(tx, [offer], {service_id: plan}, now)
