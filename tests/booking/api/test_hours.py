@@ -1,5 +1,6 @@
 """Hours as schedulers publish them: previewed, published, refused where they would strand somebody, closed around them."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -254,6 +255,30 @@ async def test_the_preview_says_what_changes_and_changes_nothing(museum: Museum)
     assert await museum.state() == before
     await museum.published(wider)
     assert (await museum.times())["2026-11-23"] == ["16:30", "17:00", "18:00"]
+
+
+async def test_of_two_schedulers_at_once_one_hears_that_there_is_a_newer_version(museum: Museum) -> None:
+    await museum.published(town.plan())
+    answers = await asyncio.gather(*(museum.publish(town.plan(), match='"1"') for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412, 412]
+    assert (await museum.api.get(HOURS)).headers["etag"] == '"2"'
+
+
+async def test_a_booking_and_a_closure_at_once_cannot_both_be_done(museum: Museum) -> None:
+    """Either somebody is booked and the closure is refused, or it is closed and the booking is."""
+    await museum.published(town.plan())
+    seen = []
+    for day in range(24, 30):
+        start = date(2026, 11, day)
+        shown = town.read(AvailabilityShown, await museum.api.get(f"{LISTING}&from={start}"))
+        slot_id = str(shown.days[0].times[0].slot_id)
+        closures = [town.closure(start, start)]
+        booked, closed = await asyncio.gather(
+            town.book(museum.resident, museum.person_id, slot_id), museum.publish(town.plan(closures=closures))
+        )
+        seen.append((booked.status_code, closed.status_code))
+    assert set(seen) <= {(201, 409), (409, 200)}, seen
+    assert await world.audit(museum.api.engine) == {"oversold": 0, "miscounted": 0, "eventless": 0}
 
 
 async def test_what_has_begun_is_not_touched(museum: Museum) -> None:
