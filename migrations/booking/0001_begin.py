@@ -53,7 +53,12 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("name_zh", sa.Text(), nullable=False),
         sa.Column("name_en", sa.Text(), nullable=False),
-        sa.Column("subdistricts", postgresql.JSONB(), nullable=False),
+        sa.Column(
+            "subdistricts",
+            postgresql.JSON(),
+            nullable=False,
+            comment="JSON and not JSONB: it keeps the order of the file.",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_districts")),
     )
     op.create_table(
@@ -277,6 +282,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bookings")),
         sa.UniqueConstraint("reference", name=op.f("uq_bookings_reference")),
     )
+    op.create_index("bookings_by_slot", "bookings", ["slot_id"], unique=False)
     op.create_index(
         "bookings_held", "bookings", ["slot_id", "hold_until"], unique=False, postgresql_where=sa.text("state = 'held'")
     )
@@ -342,6 +348,7 @@ def downgrade() -> None:
     op.drop_index("bookings_running_out", table_name="bookings", postgresql_where=sa.text("state = 'held'"))
     op.drop_index("bookings_of_account", table_name="bookings")
     op.drop_index("bookings_held", table_name="bookings", postgresql_where=sa.text("state = 'held'"))
+    op.drop_index("bookings_by_slot", table_name="bookings")
     op.drop_table("bookings")
     op.drop_index("slots_open", table_name="slots", postgresql_where=sa.text("is_open"))
     op.drop_index("slots_by_service", table_name="slots")

@@ -22,7 +22,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from shared.db import metadata as new_metadata
 from shared.outbox import outbox_table, relay_table
@@ -39,7 +39,7 @@ districts = Table(
     Column("position", Integer, nullable=False),
     Column("name_zh", Text, nullable=False),
     Column("name_en", Text, nullable=False),
-    Column("subdistricts", JSONB, nullable=False),
+    Column("subdistricts", JSON, nullable=False, comment="JSON and not JSONB: it keeps the order of the file."),
 )
 
 venues = Table(
@@ -237,6 +237,7 @@ bookings = Table(
     Column("changed_at", _moment, nullable=False),
     CheckConstraint("version >= 1", name="version_counts"),
     CheckConstraint("(state = 'held') = (hold_until IS NOT NULL)", name="only_holds_run_out"),
+    Index("bookings_by_slot", "slot_id"),
     Index("bookings_of_account", "account_id", "starts_at", "id"),
     Index("bookings_held", "slot_id", "hold_until", postgresql_where=text("state = 'held'")),
     Index("bookings_running_out", "hold_until", postgresql_where=text("state = 'held'")),

@@ -111,7 +111,7 @@ _STATE = text(
     "SELECT s.id, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at, s.taken, coalesce(live.bookings, 0) AS bookings,"
     " booked.slot_id IS NOT NULL OR s.taken > 0 OR EXISTS (SELECT FROM walk_ins w WHERE w.slot_id = s.id) AS on_record"
     " FROM slots s"
-    " LEFT JOIN (SELECT DISTINCT slot_id FROM claims WHERE slot_id = ANY(CAST(:ids AS uuid[]))) booked"
+    " LEFT JOIN (SELECT DISTINCT slot_id FROM bookings WHERE slot_id = ANY(CAST(:ids AS uuid[]))) booked"
     " ON booked.slot_id = s.id"
     " LEFT JOIN (SELECT c.slot_id, count(DISTINCT c.booking_id) AS bookings FROM claims c"
     " JOIN bookings b ON b.id = c.booking_id WHERE c.live AND c.slot_id = ANY(CAST(:ids AS uuid[]))"
