@@ -18,8 +18,9 @@ from shared.http import NEVER_SENT, Client, HttpError, Response
 from shared.web.words import Language
 
 TRIES: Final = 4
-LONGEST_WAIT: Final = 65
-"""Seconds: the longest Retry-After that the tour waits for; one sign-in code a minute is the slowest rule it can meet."""
+LONGEST_WAIT: Final = 95
+"""Seconds: the longest Retry-After that the tour waits for. One password every 90 seconds is the slowest rule it meets,
+after ten tours in a row."""
 
 COME_AGAIN: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -29,6 +30,11 @@ START_IT = Words(
 ASK_AGAIN = Words(
     "请看 make run 所在终端和数据目录 logs/ 里的日志，再运行：make tour",
     "Look at the terminal of make run and at the logs in its data folder, then: make tour",
+)
+
+TOO_OFTEN = Words(
+    "导览运行得太频繁，系统限制了登录次数：几分钟后再运行 make tour",
+    "Too many tours in a short time, and signing in is limited: in some minutes, again: make tour",
 )
 
 
@@ -150,6 +156,7 @@ class Api:
                     f"{ask.method} {ask.path} 应答复 {ask.expect}，实际是 {answer.said}",
                     f"{ask.method} {ask.path} was to be answered {ask.expect} and was answered {answer.said}",
                 ),
+                TOO_OFTEN if answer.status == HTTPStatus.TOO_MANY_REQUESTS else ASK_AGAIN,
                 details=[str(answer.body)[:600]],
             )
         return answer

@@ -146,6 +146,19 @@ async def test_a_refusal_that_was_not_expected_stops_the_tour_and_is_shown() -> 
     assert "slot_full" in stopped.value.details[0]
 
 
+async def test_it_waits_as_long_as_it_is_told_and_gives_up_where_that_is_too_long() -> None:
+    waits = iter(["0", "300"])
+
+    def handler(_: Request) -> Response:
+        return Response(429, headers={"retry-after": next(waits)}, json={"code": "too_many_requests"})
+
+    service, said = api(handler)
+    with pytest.raises(Stopped) as stopped:
+        await service.ask(ANYBODY, Ask(method="POST", path="/x"))
+    assert "429: again in 0 s, with the same key" in said.getvalue()
+    assert "Too many tours" in stopped.value.to_do.en
+
+
 async def test_no_answer_at_all_says_what_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.tour.client.TRIES", 1)
     narrator, _ = told()
@@ -359,6 +372,18 @@ async def test_a_message_that_comes_twice_stops_the_tour() -> None:
     booked.by.inbox.heard.append(Heard(message(sequence=3), 0.0))
     with pytest.raises(Stopped, match="came twice"):
         closing.heard_once(guide)
+
+
+async def test_where_nothing_can_be_booked_it_repeats_why_and_names_the_calendar() -> None:
+    words = {"zh": "开放时间公布至 2026-12-31。", "en": "Hours are published until 2026-12-31."}
+    nothing = {"days": [], "nothing": {"code": "hours_end", "words": words}}
+    service, said = api(lambda _: Response(200, json=nothing))
+    guide, _ = scene([])
+    guide.booking = service
+    with pytest.raises(Stopped, match="until 2026-12-31") as stopped:
+        await guide.free_time(ANYBODY, "x", guide.ahead(timedelta()))
+    assert "chinesecalendar" in stopped.value.to_do.en
+    assert words["en"] in said.getvalue().replace("\n          ", " ")
 
 
 async def test_places_that_do_not_grow_fewer_stop_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
