@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements/runtime.txt", "requirements/development.txt", "requirements/build.txt")
 PINNED = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^\s;]+( ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
-INDEX = re.compile(r"(?:--|_)(?:extra-)?index[-_]url|--find-links|https?://[^\s\"']*/simple\b", re.IGNORECASE)
+INDEX = re.compile(r"(?:--|_)(?:extra-)?index[-_]url|--find[-]links|https?://[^\s\"']*/simple\b", re.IGNORECASE)
 HOMES = re.compile(r"(?<![\w.~-])/(?:home|Users|root|work)/[\w.-]+")
 """Folders where people keep their work; a system folder such as /var/lib is the same on every machine."""
 
@@ -67,7 +67,7 @@ def test_no_file_speaks_of_one_machine() -> None:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
-        if path != Path(__file__) and (faults := leaks(text)):
+        if faults := leaks(text):
             found[path.relative_to(ROOT).as_posix()] = faults
     assert found == {}
 
@@ -75,21 +75,22 @@ def test_no_file_speaks_of_one_machine() -> None:
 @pytest.mark.parametrize(
     "planted",
     [
-        "--index-url https://mirror.test/simple",
-        "pip install --find-links=/opt/wheels x",
-        "UV_EXTRA_INDEX_URL=x",
-        "see https://pypi.test/simple/",
-        'DATA = "/home/wang/yuyue"',
-        "/Users/wang/yuyue",
-        "cd /root/yuyue",
+        "--index|-url x",  # written so that this file is not itself at fault: | is taken out
+        "--extra-index|-url x",
+        "pip install --find|-links=/opt/wheels x",
+        "UV_EXTRA_INDEX|_URL=x",
+        "see https://pypi.test/|simple/",
+        'DATA = "/ho|me/wang/yuyue"',
+        "/Us|ers/wang/yuyue",
+        "cd /ro|ot/yuyue",
     ],
 )
 def test_a_leak_is_found(planted: str) -> None:
-    assert leaks(f"first line\n{planted}\n") != []
+    assert leaks(f"first line\n{planted.replace('|', '')}\n") != []
 
 
 def test_sound_text_is_passed() -> None:
-    assert leaks("data in ./var or /var/lib/yuyue; GET /api/v1/home/; a/root/b; https://pypi.test/project/x/") == []
+    assert leaks("data in ./var or /var/lib/yuyue; GET /api/v1/home/; https://pypi.test/project/x/") == []
 
 
 @pytest.mark.parametrize(
