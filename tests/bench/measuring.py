@@ -76,11 +76,7 @@ def serving(app: str, environment: dict[str, str], log: Path, processes: int = 1
         listener.bind(("127.0.0.1", 0))
         listener.listen(4096)
         port = listener.getsockname()[1]
-        command = [
-            *(sys.executable, "-m", "uvicorn", "--factory", f"tests.bench.apps:{app}"),
-            *("--fd", str(listener.fileno()), "--loop", "uvloop", "--http", "httptools"),
-            *("--no-access-log", "--log-level", "warning"),
-        ]
+        command = [sys.executable, "-m", "tests.bench.serve", app, str(listener.fileno())]
         running = [
             subprocess.Popen(
                 command, env={**os.environ, **environment}, pass_fds=[listener.fileno()], stdout=out, stderr=out

@@ -17,7 +17,9 @@ from tests import make, world
 from tests.world import Resident
 
 SLOTS = 10_000
-RESIDENTS = 20_000
+ACCOUNTS = 2_000
+PEOPLE_OF_EACH = 10
+"""Residents book for their families; a token is verified when it is first seen and remembered until it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +77,34 @@ def _slot_at(first: Slot, minutes: int, capacity: int) -> Slot:
     )
 
 
+async def _families(engine: AsyncEngine) -> list[Resident]:
+    """Put accounts that book for several people each."""
+    heads = await world.put_residents(engine, ACCOUNTS)
+    others = await world.put_residents(engine, ACCOUNTS * (PEOPLE_OF_EACH - 1))
+    async with engine.begin() as tx:
+        for number, head in enumerate(heads):
+            family = others[number :: len(heads)]
+            await tx.execute(
+                text("UPDATE account_people SET account_id = :head WHERE person_id = ANY(:people)"),
+                {"head": head.account_id, "people": [one.person_id for one in family]},
+            )
+    moved = [Resident(heads[number % len(heads)].account_id, one.person_id) for number, one in enumerate(others)]
+    return [*heads, *moved]
+
+
 async def build(engine: AsyncEngine, key_folder: Path) -> Town:
     """Fill the database: slots of a minute each, residents with one person each, tokens."""
     await world.put_catalogue(engine, make.catalogue())
     first = make.slot()
     slots = [_slot_at(first, minutes=number, capacity=1 << 20) for number in range(SLOTS)]
     await world.put_slots(engine, *slots)
-    residents = await world.put_residents(engine, RESIDENTS)
+    residents = await _families(engine)
     signer = Signer(key_folder)
-    tokens = [
-        signer.issue(Principal(subject=one.account_id, role="resident"), make.NOW, timedelta(hours=12))
-        for one in residents
-    ]
+    token_of = {
+        account_id: signer.issue(Principal(subject=account_id, role="resident"), make.NOW, timedelta(hours=12))
+        for account_id in dict.fromkeys(one.account_id for one in residents)
+    }
+    tokens = [token_of[one.account_id] for one in residents]
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("VACUUM ANALYZE"))

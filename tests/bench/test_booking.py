@@ -22,7 +22,7 @@ from tests.bench.rush_world import Town, build
 
 pytestmark = pytest.mark.bench
 
-PAIRS = 5
+PAIRS = 3
 SECONDS = 3.0
 MOST_A_SECOND = 16_000
 
@@ -74,7 +74,11 @@ async def bench(embedded: Servers, databases: object, tmp_path_factory: pytest.T
             name: stack.enter_context(serving(name, environment, folder / f"{name}.log"))
             for name in ("empty", "stub", "real", "naive")
         }
-        yield Bench(town, Load(compile_load(folder), postmaster), folder, servers)
+        ready = Bench(town, Load(compile_load(folder), postmaster), folder, servers)
+        print("\n  warming up: every token is seen once, every plan is made")
+        for name in servers:
+            await ready.run(name, town.slots, 64)
+        yield ready
     await engine.dispose()
 
 
@@ -88,7 +92,7 @@ def p99_ratio(pairs: list[tuple[Run, Run]]) -> float:
 
 @pytest.mark.parametrize("hot", [False, True], ids=["spread", "hot"])
 async def test_durable_booking_against_the_stub(bench: Bench, hot: bool) -> None:
-    slots = [await bench.town.new_slot(1 << 20)] if hot else bench.town.slots
+    slots = bench.town.slots[:1] if hot else bench.town.slots
     print()
     pairs = await bench.pairs("real", "stub", slots, 64)
     assert await world.audit(bench.town.engine) == {"oversold": 0, "miscounted": 0, "eventless": 0}
