@@ -2,6 +2,7 @@
 
 from shared.web.edge import BODY_LIMIT, Edge, EdgeOptions, Visit
 from shared.web.headers import etag, expected_version, parse_idempotency_key
+from shared.web.lean import LeanRoute
 from shared.web.limits import Buckets, Limits, Rate, Spent, address_key
 from shared.web.models import Shown, Strict
 from shared.web.openapi import ProblemDocs, Responses, describe
@@ -20,6 +21,7 @@ __all__ = [
     "EdgeReason",
     "Fact",
     "Language",
+    "LeanRoute",
     "Limits",
     "Page",
     "ProblemDocs",

@@ -71,6 +71,12 @@ def _refuse_unknown(request: Request, known: frozenset[str], lists: frozenset[st
         raise Refused(EdgeReason.INVALID_REQUEST, errors=entries[:20])
 
 
+def refuse_any_query(request: Request) -> None:
+    """Refuse query parameters where none is known."""
+    if request.scope["query_string"]:
+        _refuse_unknown(request, frozenset(), frozenset())
+
+
 def visit_of(request: Request) -> Visit:
     """Return what the `Edge` knows of this request."""
     visit = request.scope["visit"]

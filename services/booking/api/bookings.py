@@ -41,6 +41,7 @@ from shared.ids import new_id
 from shared.refusal import Refused
 from shared.web import (
     Answer,
+    LeanRoute,
     Page,
     Shown,
     Strict,
@@ -56,7 +57,7 @@ router = strict_router(prefix="/api/v1/bookings", tags=["bookings"])
 
 BookingId = Annotated[UUID, Path(description="The booking.")]
 
-_ADMISSION = (
+ADMISSION = (
     Reason.SLOT_UNKNOWN,
     Reason.PERSON_UNKNOWN,
     Reason.NOT_ALLOWED,
@@ -81,7 +82,7 @@ _ADMISSION = (
     Reason.HOLDS_LIMIT_REACHED,
 )
 _DESK = (Reason.BUSY, Reason.UNCERTAIN)
-_LIFE = (Reason.BOOKING_UNKNOWN, Reason.WRONG_STATE, Reason.HOLD_EXPIRED, *_DESK)
+LIFE = (Reason.BOOKING_UNKNOWN, Reason.WRONG_STATE, Reason.HOLD_EXPIRED, *_DESK)
 
 
 class NewBooking(Strict):
@@ -187,13 +188,6 @@ def rendering(asker: SignedIn, status: int) -> Render:
     return render
 
 
-@router.post(
-    "",
-    summary="预约或暂留名额 Book, or hold a place",
-    status_code=201,
-    response_model=BookingShown,
-    **documented_write(*_ADMISSION, *_DESK),
-)
 async def book(wish: NewBooking, asker: WriteDep) -> Response:
     """Hold a place, or book it at once. 预约或暂留名额。
 
@@ -216,11 +210,23 @@ async def book(wish: NewBooking, asker: WriteDep) -> Response:
     return (await asker.parts.desk.ask(request, rendering(asker, 201))).response()
 
 
+router.add_api_route(
+    "",
+    book,
+    methods=["POST"],
+    summary="预约或暂留名额 Book, or hold a place",
+    status_code=201,
+    response_model=BookingShown,
+    route_class_override=LeanRoute,
+    **documented_write(*ADMISSION, *_DESK),
+)
+
+
 @router.post(
     "/{booking_id:uuid}/extension",
     summary="延长暂留 Extend a hold",
     response_model=BookingShown,
-    **documented_write(*_LIFE, Reason.EXTENSIONS_USED, if_match=True),
+    **documented_write(*LIFE, Reason.EXTENSIONS_USED, if_match=True),
 )
 async def extend(booking_id: BookingId, asker: WriteDep) -> Response:
     """Hold the place for the policy's minutes again, counted from now. 延长暂留时间。"""
@@ -231,7 +237,7 @@ async def extend(booking_id: BookingId, asker: WriteDep) -> Response:
     "/{booking_id:uuid}/confirmation",
     summary="确认预约 Confirm a held booking",
     response_model=BookingShown,
-    **documented_write(*_LIFE, Reason.WAITS_FOR_APPROVAL, Reason.SLOT_PAST, if_match=True),
+    **documented_write(*LIFE, Reason.WAITS_FOR_APPROVAL, Reason.SLOT_PAST, if_match=True),
 )
 async def confirm(booking_id: BookingId, asker: WriteDep) -> Response:
     """Turn a held place into a booking. 确认预约。"""
@@ -242,7 +248,7 @@ async def confirm(booking_id: BookingId, asker: WriteDep) -> Response:
     "/{booking_id:uuid}/cancellation",
     summary="取消预约 Cancel a booking",
     response_model=BookingShown,
-    **documented_write(*_LIFE, Reason.TOO_LATE_TO_CANCEL, if_match=True),
+    **documented_write(*LIFE, Reason.TOO_LATE_TO_CANCEL, if_match=True),
 )
 async def cancel(booking_id: BookingId, asker: WriteDep, wish: Cancellation | None = None) -> Response:
     """Give the place back. 取消预约。
