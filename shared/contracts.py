@@ -24,6 +24,7 @@ class EventType(StrEnum):
 
     BOOKING_HELD = "yuyue.booking.held.v1"
     BOOKING_CONFIRMED = "yuyue.booking.confirmed.v1"
+    BOOKING_MOVED = "yuyue.booking.moved.v1"
     BOOKING_CANCELLED = "yuyue.booking.cancelled.v1"
     BOOKING_CHECKED_IN = "yuyue.booking.checked_in.v1"
     BOOKING_COMPLETED = "yuyue.booking.completed.v1"
@@ -38,7 +39,8 @@ class BookingChanged:
 
     `version` starts at 1 and rises by one with each change: a reader drops what is not newer than what it knows.
     `reminders` are minutes before `starts_at`. `local_start` is the venue's local time in words that need no
-    arithmetic ("2026-11-28 16:30"), rendered once by the service that knows the venue's zone.
+    arithmetic ("2026-11-28 16:30"), rendered once by the service that knows the venue's zone. `local_start_before` is the one that a move gave up, in the
+    same words; it is None in every other event.
     """
 
     booking_id: UUID
@@ -61,6 +63,7 @@ class BookingChanged:
     contact: str | None
     reminders: tuple[int, ...]
     reason: str | None
+    local_start_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ EventData = BookingChanged | SignInCodeRequested
 DATA_OF: dict[EventType, type[BookingChanged] | type[SignInCodeRequested]] = {
     EventType.BOOKING_HELD: BookingChanged,
     EventType.BOOKING_CONFIRMED: BookingChanged,
+    EventType.BOOKING_MOVED: BookingChanged,
     EventType.BOOKING_CANCELLED: BookingChanged,
     EventType.BOOKING_CHECKED_IN: BookingChanged,
     EventType.BOOKING_COMPLETED: BookingChanged,

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from services.booking.api import (
     availability,
+    booking_changes,
     bookings,
     check_ins,
     districts,
@@ -95,6 +96,7 @@ SECURITY = {
 
 ROUTERS = (
     bookings.router,
+    booking_changes.router,
     availability.router,
     services.router,
     venues.router,

@@ -20,6 +20,7 @@ NEIGHBOUR = UUID("01930000-0000-7000-8000-000000000002")
 _STATE_OF: dict[EventType, str] = {
     EventType.BOOKING_HELD: "held",
     EventType.BOOKING_CONFIRMED: "confirmed",
+    EventType.BOOKING_MOVED: "confirmed",
     EventType.BOOKING_CANCELLED: "cancelled",
     EventType.BOOKING_CHECKED_IN: "checked_in",
     EventType.BOOKING_COMPLETED: "completed",

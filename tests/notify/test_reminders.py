@@ -92,6 +92,29 @@ async def test_a_booking_cancelled_before_its_reminder_is_due_gets_none(town: To
         assert (await town.states(Channel.IN_APP))["reminder", 1, lead] == ("superseded", "booking_cancelled")
 
 
+async def test_a_moved_booking_is_told_with_both_times_and_reminded_at_the_new_one_alone(town: Town) -> None:
+    told_of = booking(contact=town.keys.contact())
+    later = STARTS_AT + timedelta(days=2)
+    moved = booking(
+        booking_id=told_of.booking_id, version=2, starts_at=later, local_start_before=told_of.local_start, contact=None
+    )
+    await town.hear(event(EventType.BOOKING_CONFIRMED, told_of))
+    await town.deliver()
+    await town.hear(event(EventType.BOOKING_MOVED, moved))
+    await town.live_until(later + timedelta(hours=1), step=timedelta(hours=1))
+    assert [mail["Subject"][:5] for mail in town.mailbox.seen] == [
+        "预约成功：",
+        "预约已改期",
+        "预约提醒：",
+        "预约提醒：",
+    ]
+    change = words_of(town.mailbox.seen[1])
+    assert "新时间：2026年11月30日 星期一 16:30" in change
+    assert "原时间：2026年11月28日 星期六 16:30" in change
+    assert all("2026年11月30日" in words_of(mail) for mail in town.mailbox.seen[2:])
+    assert (await town.states())["reminder", 1, 1440] == ("superseded", "newer_version")
+
+
 async def test_whoever_has_checked_in_is_reminded_no_more(town: Town) -> None:
     told_of = booking(contact=None)
     await town.hear(

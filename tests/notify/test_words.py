@@ -34,6 +34,7 @@ SENSITIVE = booking(
     venue_id="central-hospital",
     venue_name=Words("妇女儿童医疗中心", "Women and Children's Medical Centre"),
     venue_address=Words("敏感路9号", "9 Telling Road"),
+    local_start_before="2026-11-27 15:00",
 )
 TELLING = (
     *(

@@ -158,12 +158,12 @@ def test_what_may_grow_is_passed_over() -> None:
 
 
 def test_an_unknown_type_is_told_apart_and_keeps_its_number() -> None:
-    newer = document(type="yuyue.booking.moved.v1", data={"anything": True}, subject=None)
+    newer = document(type="yuyue.booking.unheard_of.v1", data={"anything": True}, subject=None)
     with pytest.raises(UnknownEvent) as caught:
         read(newer)
     (in_a_batch, known) = from_batch(json.dumps([newer, document()]).encode())
 
-    assert (caught.value.type, caught.value.number) == ("yuyue.booking.moved.v1", 7)
+    assert (caught.value.type, caught.value.number) == ("yuyue.booking.unheard_of.v1", 7)
     assert isinstance(in_a_batch, UnknownEvent)
     assert in_a_batch.number == 7
     assert isinstance(known, Event)

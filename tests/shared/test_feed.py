@@ -42,7 +42,7 @@ async def test_the_end_of_the_feed_is_an_empty_page() -> None:
 
 
 async def test_an_event_of_an_unknown_type_keeps_its_place() -> None:
-    newer = to_batch([event(6)], "/x").replace(b"booking.confirmed.v1", b"booking.moved.v1")
+    newer = to_batch([event(6)], "/x").replace(b"booking.confirmed.v1", b"booking.unheard_of.v1")
     async with client(page(newer)) as one:
         (unknown,) = await fetch_feed(one, URL, "secret", 5, 50)
     assert isinstance(unknown, UnknownEvent)

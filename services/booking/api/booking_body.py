@@ -47,13 +47,13 @@ _EXAMPLE: dict[str, Any] = {
         "closes_at": "2026-11-28T17:00:00+08:00",
     },
     "reminders": [1440, 120],
-    "actions": ["cancel"],
+    "actions": ["move", "cancel"],
     "reason": None,
     "created_at": "2026-11-23T10:00:00+08:00",
     "changed_at": "2026-11-23T10:01:00+08:00",
 }
 
-_BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.CANCEL)
+_BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.MOVE, Action.CANCEL)
 
 
 class ServiceShown(Shown):
@@ -168,9 +168,11 @@ def _person(account_id: UUID, person_id: UUID, companions: Companions) -> Person
 def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> list[Action]:
     """Return what the booker may do: the lifecycle's actions less those that the policy or the time forbids."""
     possible = [action for action in _BY_THE_BOOKER if action in LIFECYCLE[state]]
+    too_late = state is State.CONFIRMED and now > cancel_deadline(policy.cancel_by, booking.starts_at)
     forbidden = {
         Action.EXTEND: booking.extensions >= policy.hold_extensions,
         Action.CONFIRM: policy.approval or now >= booking.starts_at,
-        Action.CANCEL: state is State.CONFIRMED and now > cancel_deadline(policy.cancel_by, booking.starts_at),
+        Action.MOVE: too_late or now >= booking.starts_at or (policy.approval and state is State.CONFIRMED),
+        Action.CANCEL: too_late,
     }
     return [action for action in possible if not forbidden[action]]

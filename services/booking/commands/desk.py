@@ -26,12 +26,12 @@ from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.event import event_of
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
-from services.booking.domain.request import Alter, Book, Request
+from services.booking.domain.request import Alter, Book, Move, Request
 from services.booking.domain.slot import Slot
-from services.booking.store.database import Connection, DatabaseError, Engine, is_unavailable
+from services.booking.store.database import Collided, Connection, DatabaseError, Engine, is_unavailable
 from services.booking.store.gathering import Wanted, gather, lock_slots, nearest_free
 from services.booking.store.idempotency import read_answers
-from services.booking.store.keeping import Answered, Collided, Ledger, keep
+from services.booking.store.keeping import Answered, Ledger, keep
 from shared.clock import Clock
 from shared.ids import new_id
 from shared.refusal import Refused
@@ -212,13 +212,14 @@ class Desk:
     async def _gather(self, tx: Connection, requests: Sequence[Request]) -> Facts:
         wanted = Wanted(
             slot_ids={request.slot_id for request in requests if not isinstance(request, Alter)},
-            booking_ids={request.booking_id for request in requests if isinstance(request, Alter)},
+            booking_ids={request.booking_id for request in requests if isinstance(request, Alter | Move)},
             people={
                 (request.account_id, person_id)
                 for request in requests
                 if isinstance(request, Book)
                 for person_id in request.person_ids
             },
+            moving_ids={request.booking_id for request in requests if isinstance(request, Move)},
         )
         slots, version = await self._lock(tx, wanted)
         catalogue = await self._catalogue.at_version(tx, version) if slots else self._catalogue.current

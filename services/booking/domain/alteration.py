@@ -13,7 +13,7 @@ from services.booking.domain.catalogue import Venue
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.policy import CancelBy, Policy
 from services.booking.domain.reason import Reason
-from services.booking.domain.request import Alter
+from services.booking.domain.request import Alter, Move
 from services.booking.domain.zone import at_local, local_day
 from shared.refusal import Refused
 
@@ -36,11 +36,7 @@ def alter(request: Alter, facts: Facts) -> Change:
         Refused: `booking_unknown` (also to whoever may not see it), `stale_version`, `wrong_state`, `hold_expired`,
             and what the action's own rule refuses.
     """
-    booking = facts.bookings.get(request.booking_id)
-    if booking is None or not _may_see(request, booking, facts):
-        raise Refused(Reason.BOOKING_UNKNOWN)
-    if request.expected_version is not None and request.expected_version != booking.version:
-        raise Refused(Reason.STALE_VERSION, current_version=booking.version)
+    booking = standing_booking(request, facts)
     state = next_state(booking, request.action, facts.now)
     service = facts.catalogue.services[booking.service_id]
     rule = _RULE_OF.get(request.action)
@@ -57,6 +53,20 @@ def alter(request: Alter, facts: Facts) -> Change:
         reason=request.reason,
     )
     return Change(before=booking, after=after, action=request.action.value, actor=request.actor)
+
+
+def standing_booking(request: Alter | Move, facts: Facts) -> Booking:
+    """Return the booking that `request` is about, as it stands.
+
+    Raises:
+        Refused: `booking_unknown` (also to whoever may not see it), `stale_version`.
+    """
+    booking = facts.bookings.get(request.booking_id)
+    if booking is None or not _may_see(request, booking, facts):
+        raise Refused(Reason.BOOKING_UNKNOWN)
+    if request.expected_version is not None and request.expected_version != booking.version:
+        raise Refused(Reason.STALE_VERSION, current_version=booking.version)
+    return booking
 
 
 def cancel_deadline(cancel_by: CancelBy, starts_at: datetime) -> datetime:
@@ -76,7 +86,7 @@ def check_in_window(policy: Policy, starts_at: datetime) -> tuple[datetime, date
     )
 
 
-def _may_see(request: Alter, booking: Booking, facts: Facts) -> bool:
+def _may_see(request: Alter | Move, booking: Booking, facts: Facts) -> bool:
     """Own bookings, and staff those of their venues: whoever may not see one is told that it is unknown.
 
     At a wrong door, staff of another venue should hear "not here but there", so they may look a booking up to check
@@ -86,7 +96,8 @@ def _may_see(request: Alter, booking: Booking, facts: Facts) -> bool:
     if booking.account_id == request.actor.account_id or request.actor.serves(service.venue_id):
         return True
     sensitive = facts.catalogue.policies[service.policy_id].sensitive
-    return request.action is Action.CHECK_IN and request.actor.role == "staff" and not sensitive
+    checks_in = isinstance(request, Alter) and request.action is Action.CHECK_IN
+    return checks_in and request.actor.role == "staff" and not sensitive
 
 
 def _extend(case: _Case) -> Booking:

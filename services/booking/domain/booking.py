@@ -5,6 +5,8 @@
       |         +-> cancelled, no_show
       +-> cancelled, lapsed
 
+A booking that is moved to another time stays what it was, held or confirmed: same id, same reference, next version.
+
 A booking claims places in slots for people. A claim is live unless its booking was cancelled or lapsed: a place that
 was used, or that nobody came for, stays taken. The places of a slot's live claims, and its walk-ins, are its `taken`.
 """
@@ -33,6 +35,7 @@ class State(StrEnum):
 
 class Action(StrEnum):
     EXTEND = "extend"
+    MOVE = "move"
     CONFIRM = "confirm"
     CANCEL = "cancel"
     LAPSE = "lapse"
@@ -53,12 +56,14 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
     {
         State.HELD: {
             Action.EXTEND: State.HELD,
+            Action.MOVE: State.HELD,
             Action.CONFIRM: State.CONFIRMED,
             Action.CANCEL: State.CANCELLED,
             Action.LAPSE: State.LAPSED,
         },
         State.CONFIRMED: {
             Action.CHECK_IN: State.CHECKED_IN,
+            Action.MOVE: State.CONFIRMED,
             Action.CANCEL: State.CANCELLED,
             Action.MARK_NO_SHOW: State.NO_SHOW,
         },
@@ -84,6 +89,9 @@ EVENT_OF: Mapping[State, EventType] = MappingProxyType(
         State.LAPSED: EventType.BOOKING_LAPSED,
     }
 )
+
+EVENT_OF_ACTION: Mapping[str, EventType] = MappingProxyType({Action.MOVE.value: EventType.BOOKING_MOVED})
+"""Events of actions that leave the state as it is and still are news; they go before the state's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from services.booking.domain.admission import admit
 from services.booking.domain.alteration import alter
 from services.booking.domain.booking import Action, Booking, State
 from services.booking.domain.facts import Change, Facts
-from services.booking.domain.request import SYSTEM, AdmitWalkIns, Alter, Book, Request, WalkIns
+from services.booking.domain.request import SYSTEM, AdmitWalkIns, Alter, Book, Move, Request, WalkIns
+from services.booking.domain.rescheduling import move
 from services.booking.domain.walk_in import admit_walk_ins
 from shared.refusal import Refused
 
@@ -41,8 +42,7 @@ class Decisions:
                 self.facts.apply_walk_ins(walk_ins)
                 self.walk_ins.append(walk_ins)
                 return walk_ins
-            change = admit(request, self.facts) if isinstance(request, Book) else alter(request, self.facts)
-            return self._change(change)
+            return self._change(_change_by(request, self.facts))
         except Refused as refused:
             return refused
 
@@ -50,3 +50,9 @@ class Decisions:
         self.facts.apply(change)
         self.changes.append(change)
         return change.after
+
+
+def _change_by(request: Book | Alter | Move, facts: Facts) -> Change:
+    if isinstance(request, Book):
+        return admit(request, facts)
+    return move(request, facts) if isinstance(request, Move) else alter(request, facts)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.booking.domain.booking import EVENT_OF
+from services.booking.domain.booking import EVENT_OF, EVENT_OF_ACTION
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.zone import in_words
 from shared.contracts import BookingChanged, Event
@@ -14,11 +14,12 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
     It names no attendee. How to reach the account is the sealed text that only the notify service can open; the local
     time is rendered here, once, so that no reader of the event does arithmetic with zones.
     """
-    after = change.after
+    before, after = change.before, change.after
+    moved = before is not None and before.slot_id != after.slot_id
     service, venue, policy = facts.offer(facts.slots[after.slot_id])
     return Event(
         id=event_id,
-        type=EVENT_OF[after.state],
+        type=EVENT_OF_ACTION.get(change.action, EVENT_OF[after.state]),
         subject=after.id,
         time=facts.now,
         data=BookingChanged(
@@ -42,5 +43,6 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
             contact=facts.contacts.get(after.account_id),
             reminders=policy.reminders,
             reason=after.reason,
+            local_start_before=in_words(before.starts_at) if before is not None and moved else None,
         ),
     )

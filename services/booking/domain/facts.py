@@ -72,13 +72,34 @@ class Facts:
     def apply(self, change: Change) -> None:
         """Make `change` part of what the next decision sees."""
         before, after = change.before, change.after
-        was_live = before is not None and before.state in LIVE
-        is_live = after.state in LIVE
         self.bookings[after.id] = after
         self._count_holds(before, after)
-        if was_live != is_live:
-            self._move_places(after, after.seats if is_live else -after.seats)
-            self._move_claims(after, live=is_live)
+        claimed_before = before.claims if before is not None and before.state in LIVE else ()
+        claimed_after = after.claims if after.state in LIVE else ()
+        if claimed_before == claimed_after:
+            return
+        if before is not None and claimed_before:
+            self._move_places(before, -before.seats)
+            self._move_claims(before, live=False)
+        if claimed_after:
+            self._move_places(after, after.seats)
+            self._move_claims(after, live=True)
+
+    def without(self, booking: Booking) -> "Facts":
+        """Return the facts as they would be if `booking`, a live one, had never been made: a copy; these stay as they are."""
+        people = {claim.person_id for claim in booking.claims}
+        absent = replace(
+            self,
+            slots=dict(self.slots),
+            claims=self.claims | {one: self.claims.get(one, []) for one in people},
+            bookings={key: one for key, one in self.bookings.items() if key != booking.id},
+            held=dict(self.held),
+        )
+        absent._move_places(booking, -booking.seats)  # noqa: SLF001 - it is one of us
+        absent._move_claims(booking, live=False)  # noqa: SLF001
+        if booking.hold_until is not None:
+            absent.held[booking.account_id] = absent.held.get(booking.account_id, 0) - 1
+        return absent
 
     def apply_walk_ins(self, walk_ins: WalkIns) -> None:
         """Count walk-ins on their slot."""

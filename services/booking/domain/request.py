@@ -70,6 +70,17 @@ class Alter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Change the time of a booking: give up its slot for `slot_id`, both or neither."""
+
+    actor: Actor
+    key: Key | None
+    booking_id: UUID
+    slot_id: UUID
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdmitWalkIns:
     """Let `people` who did not book in at the door, on the places of `slot_id`."""
 
@@ -80,7 +91,7 @@ class AdmitWalkIns:
     people: int
 
 
-Request = Book | Alter | AdmitWalkIns
+Request = Book | Alter | Move | AdmitWalkIns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

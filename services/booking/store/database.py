@@ -6,6 +6,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+
+class Collided(Exception):  # noqa: N818 - it happened to us; the desk takes it up again
+    """Something was no longer as it was gathered: another process had changed it meanwhile."""
+
+
 Engine = AsyncEngine
 Connection = AsyncConnection
 
@@ -23,7 +28,6 @@ _NOT_NOW = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
 )
-
 
 _BUSY_STATES = frozenset({"55P03", "57014", "40001", "40P01", "53300", "57P01", "57P02", "57P03"})
 """Lock or statement took too long, serialisation, deadlock, too many connections, shutting down, starting (SQLSTATE)."""

@@ -2,7 +2,9 @@
 
 The law: slots are locked first, in id order, before anything that depends on them is read. So no two processes can
 wait for each other in a circle, and each statement after the lock sees what the holders before it have committed.
-All changes of a booking go through the lock of its slot; bookings themselves need none.
+All changes of a booking go through the lock of its slot; bookings themselves need none. A booking that is moved goes
+through the locks of both its slots. If it was moved between the look at its slot and the lock, the wrong slot is
+locked: that is found out after the lock, and the request is taken up again by itself.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,6 +21,7 @@ from services.booking.domain.facts import Companion, Facts, LiveClaim
 from services.booking.domain.policy import DocumentType
 from services.booking.domain.slot import Slot
 from services.booking.domain.zone import at_local, local_day, week_of
+from services.booking.store.database import Collided
 
 SLOT_COLUMNS = (
     "id, service_id, venue_id, kind, district_id, starts_at, ends_at, bookable_from, bookable_until, capacity, taken,"
@@ -86,11 +89,15 @@ _NEAREST = text(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a batch names: slots to claim, bookings to alter, and the people whom accounts want to bring."""
+    """What a batch names: slots to claim, bookings to alter, and the people whom accounts want to bring.
+
+    `moving_ids` are those of the bookings to alter whose people take new places: what else they have is asked, too.
+    """
 
     slot_ids: Collection[UUID]
     booking_ids: Collection[UUID]
     people: Collection[tuple[UUID, UUID]]
+    moving_ids: Collection[UUID] = ()
 
 
 async def lock_slots(tx: AsyncConnection, wanted: Wanted, statement: TextClause = LOCK_SLOTS) -> tuple[list[Slot], int]:
@@ -106,16 +113,26 @@ async def lock_slots(tx: AsyncConnection, wanted: Wanted, statement: TextClause 
 
 
 async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> None:
-    """Fill `facts`, whose slots are already locked: bookings, people, their other claims, accounts."""
+    """Fill `facts`, whose slots are already locked: bookings, people, their other claims, accounts.
+
+    Raises:
+        Collided: a booking was moved away while its slot's lock was waited for.
+    """
     bookings = await _read_bookings(tx, wanted.booking_ids, facts)
     facts.bookings = {booking.id: booking for booking in bookings}
+    if any(booking.slot_id not in facts.slots for booking in bookings):
+        raise Collided
     of_bookings = {(booking.account_id, claim.person_id) for booking in bookings for claim in booking.claims}
     owners = {booking.account_id for booking in bookings}
     pairs = of_bookings.union(wanted.people)
     if pairs:
         facts.companions = await read_companions(tx, pairs, owners)
-    if wanted.people:
-        facts.claims = await _read_claims(tx, {person_id for _, person_id in wanted.people}, facts)
+    moving = {
+        claim.person_id for one in wanted.moving_ids if one in facts.bookings for claim in facts.bookings[one].claims
+    }
+    claimants = moving.union(person_id for _, person_id in wanted.people)
+    if claimants:
+        facts.claims = await _read_claims(tx, claimants, facts)
     accounts = owners | {account_id for account_id, _ in wanted.people}
     if accounts:
         rows = await tx.execute(_ACCOUNTS, {"account_ids": list(accounts), "now": facts.now})

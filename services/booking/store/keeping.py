@@ -17,13 +17,10 @@ from services.booking.domain.booking import LIVE, Booking
 from services.booking.domain.facts import Change
 from services.booking.domain.request import Key, WalkIns
 from services.booking.domain.slot import Slot
+from services.booking.store.database import Collided
 from shared.codec import data_json
 from shared.contracts import Event
 from shared.db import dump_json
-
-
-class Collided(Exception):  # noqa: N818 - it happened to us; the desk takes it up again
-    """A booking was not at the version that was gathered: something changed it without its slot's lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +158,27 @@ KEEP = text(
 _RELEASE = text("UPDATE claims SET live = false WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))")
 """A statement of its own, and first: a person may take again, in the same batch, the place that a lapsed hold gives up."""
 
+_MOVED = {"id": "UUID", "slot_id": "UUID", "live": "BOOLEAN"}
+_MOVE = text(
+    f"""
+    WITH given_move AS MATERIALIZED (
+        SELECT given.id, given.live, s.id AS slot_id, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
+        FROM {_given("moved", _MOVED)} JOIN slots s ON s.id = given.slot_id
+    ),
+    moved AS (
+        UPDATE bookings b
+        SET slot_id = given.slot_id, service_id = given.service_id, starts_at = given.starts_at, ends_at = given.ends_at
+        FROM given_move given WHERE b.id = given.id
+    )
+    UPDATE claims c
+    SET slot_id = given.slot_id, service_id = given.service_id, venue_id = given.venue_id, kind = given.kind,
+        starts_at = given.starts_at, ends_at = given.ends_at, live = given.live
+    FROM given_move given WHERE c.booking_id = given.id
+    """  # noqa: S608 - names of our own tables and columns
+)
+"""Only for batches with a move, after what is given up and before the rest: a claim is one row that changes its slot, so
+that no moment has two of it or none. The version is checked by the statement that follows, in the same transaction."""
+
 
 async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     """Write everything that the batch decided; the caller commits.
@@ -170,9 +188,12 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
         sqlalchemy.exc.IntegrityError: a constraint refuses it (a reference or a key that was just used elsewhere).
     """
     made, altered = _settle(ledger.changes)
-    released = [after.id for _, after in altered if after.state not in LIVE]
+    moved = [after for before, after in altered if after.slot_id != before.slot_id]
+    released = [after.id for before, after in altered if after.state not in LIVE or after.slot_id != before.slot_id]
     if released:
         await tx.execute(_RELEASE, {"booking_ids": released})
+    if moved:
+        await tx.execute(_MOVE, _columns("moved", _MOVED, [(one.id, one.slot_id, one.state in LIVE) for one in moved]))
     binds: dict[str, Any] = {"now": ledger.now}
     binds |= _columns("made", _MADE, [_made_row(booking) for booking in made])
     binds |= _columns("altered", _ALTERED, [_altered_row(before, after) for before, after in altered])

@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     CONFIRMATION = "confirmation"
     REMINDER = "reminder"
+    CHANGE = "change"
     CANCELLATION = "cancellation"
     HOLD_LAPSED = "hold_lapsed"
     SIGN_IN_CODE = "sign_in_code"
@@ -54,6 +55,7 @@ class Why(StrEnum):
     # planned
     CONFIRMED = "confirmed"
     DUE_BEFORE_START = "due_before_start"
+    MOVED = "moved"
     CANCELLED = "cancelled"
     HOLD_RAN_OUT = "hold_ran_out"
     CODE_REQUESTED = "code_requested"

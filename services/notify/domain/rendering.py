@@ -39,6 +39,7 @@ class Appointment:
     service: Words | None
     venue: Words | None
     address: Words | None
+    local_start_before: str | None = None
 
 
 def appointment_of(booking: BookingChanged) -> Appointment:
@@ -56,6 +57,7 @@ def appointment_of(booking: BookingChanged) -> Appointment:
         service=None if booking.sensitive else booking.service_name,
         venue=None if booking.sensitive else booking.venue_name,
         address=None if booking.sensitive else booking.venue_address,
+        local_start_before=booking.local_start_before,
     )
 
 
@@ -83,14 +85,24 @@ _FULL = (
     Variable(name="venue", sample=Words(zh="大连市民健身中心", en="Dalian Citizens' Fitness Centre"), required=True),
     Variable(name="address", sample=Words(zh="示例路1号", en="1 Sample Road")),
 )
+_BEFORE = Variable(
+    name="when_before",
+    sample=Words(zh="2026年11月27日 星期五 15:00", en="Friday 27 November 2026, 15:00"),
+    required=True,
+)
 _CODE = (Variable(name="code", sample=Words(zh="482913", en="482913"), required=True),)
 
 _OF_A_BOOKING: Mapping[Wording, tuple[Variable, ...]] = {Wording.FULL: _FULL, Wording.NEUTRAL: _NEUTRAL}
+_OF_A_MOVE: Mapping[Wording, tuple[Variable, ...]] = {
+    Wording.FULL: (*_FULL, _BEFORE),
+    Wording.NEUTRAL: (*_NEUTRAL, _BEFORE),
+}
 
 VARIABLES: Mapping[Kind, Mapping[Wording, tuple[Variable, ...]]] = MappingProxyType(
     {
         Kind.CONFIRMATION: _OF_A_BOOKING,
         Kind.REMINDER: _OF_A_BOOKING,
+        Kind.CHANGE: _OF_A_MOVE,
         Kind.CANCELLATION: _OF_A_BOOKING,
         Kind.HOLD_LAPSED: _OF_A_BOOKING,
         Kind.SIGN_IN_CODE: {Wording.NEUTRAL: _CODE},
@@ -104,12 +116,17 @@ def wording_of(appointment: Appointment) -> Wording:
 
 
 def values_of(appointment: Appointment, language: Language) -> Mapping[str, str]:
-    """Return the variables of a message about `appointment`, in `language`; exactly those its wording may use."""
+    """Return the variables of a message about `appointment`, in `language`; exactly those its wording may use.
+
+    `when_before` is there where its last change moved it.
+    """
     values = {
         "reference": appointment.reference,
         "when": in_words(appointment.local_start, language),
         "when_brief": in_brief(appointment.local_start, language),
     }
+    if appointment.local_start_before is not None:
+        values["when_before"] = in_words(appointment.local_start_before, language)
     if wording_of(appointment) is Wording.FULL:
         values |= {
             "service": in_language(appointment.service, language),

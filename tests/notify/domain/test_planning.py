@@ -111,6 +111,23 @@ def test_a_cancellation_is_told_and_ends_what_was_planned() -> None:
     assert plan.supersede is Why.BOOKING_CANCELLED
 
 
+def test_a_move_is_told_at_once_and_reminders_follow_to_the_new_time() -> None:
+    moved = booking(version=2, starts_at=STARTS_AT + timedelta(days=1), local_start_before="2026-11-28 16:30")
+    plan = plan_booking(EventType.BOOKING_MOVED, moved, at(known=Known(version=1, state="confirmed")))
+    for channel in (Channel.IN_APP, Channel.EMAIL):
+        messages = told(plan, channel)
+        assert set(messages) == {(Kind.CHANGE, 0), (Kind.REMINDER, DAY), (Kind.REMINDER, HOURS_2)}
+        assert messages[Kind.CHANGE, 0].due_at == NOW
+        assert messages[Kind.REMINDER, DAY].due_at == STARTS_AT
+    assert plan.supersede is Why.NEWER_VERSION
+
+
+def test_moving_a_hold_is_not_told() -> None:
+    moved = booking(version=2, state="held", local_start_before="2026-11-28 16:30")
+    plan = plan_booking(EventType.BOOKING_MOVED, moved, at(known=Known(version=1, state="held")))
+    assert (plan.messages, plan.silence) == ((), Why.ONLY_A_HOLD)
+
+
 def test_giving_up_a_hold_is_not_told() -> None:
     known = Known(version=1, state="held")
     plan = plan_booking(EventType.BOOKING_CANCELLED, booking(version=2, state="cancelled"), at(known=known))
@@ -190,7 +207,7 @@ def test_whatever_the_event_nothing_is_planned_for_the_past_or_beyond_its_use(
             assert NOW <= one.due_at < one.expires_at
         if one.key.kind is Kind.REMINDER:
             assert one.due_at == starts_at - timedelta(minutes=one.key.lead_minutes)
-    if kind is EventType.BOOKING_CONFIRMED:
+    if kind in {EventType.BOOKING_CONFIRMED, EventType.BOOKING_MOVED}:
         wanted = {lead for lead in leads if lead > 0}
         for channel in (Channel.IN_APP, Channel.EMAIL):
             reminders = {key.lead_minutes for key in keys if key.kind is Kind.REMINDER and key.channel is channel}

@@ -184,6 +184,26 @@ BOOKINGS: Mapping[Reason, ProblemText] = {
         "该预约可取消至 {cancel_by}。如不能前来，请联系场馆。",
         "This booking could be cancelled until {cancel_by}. If you cannot come, please tell the venue.",
     ),
+    Reason.TOO_LATE_TO_MOVE: text(
+        409,
+        ("已过改期时间", "Too late to change the time"),
+        "该预约可改期至 {cancel_by}。原预约不变；如不能前来，请联系场馆。",
+        "The time of this booking could be changed until {cancel_by}. It stands as it was; if you cannot come, please"
+        " tell the venue.",
+    ),
+    Reason.SLOT_UNCHANGED: text(
+        409,
+        ("时段未变", "The same time"),
+        "该预约已在这个时段（{starts_at}），请选择其他时段。",
+        "The booking has this time ({starts_at}) already. Choose another one.",
+    ),
+    Reason.NOT_INTERCHANGEABLE: text(
+        422,
+        ("不能改到该服务", "Cannot be moved there"),
+        "只能改到同一服务，或同一场馆内规则相同的同类服务。原预约不变；如需其他服务，请另行预约。",
+        "A booking can be moved to another time of its service, or to a like service of the same venue under the same"
+        " rules. It stands as it was; for anything else, make another booking.",
+    ),
     Reason.CHECK_IN_EARLY: text(
         409, ("未到签到时间", "Too early"), "{opens_at} 起可以签到。", "Check-in opens on {opens_at}."
     ),

@@ -73,6 +73,7 @@ VOCABULARY: Mapping[str, Words] = {
     "lapsed": Words("已失效", "lapsed"),
     # actions: 不能…
     "extend": Words("延长", "extend"),
+    "move": Words("改期", "move"),
     "confirm": Words("确认", "confirm"),
     "cancel": Words("取消", "cancel"),
     "lapse": Words("作废", "lapse"),

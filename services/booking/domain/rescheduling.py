@@ -1,0 +1,96 @@
+"""Changing the time of a booking: an atomic swap of its places for others, under the same id and reference.
+
+The law: a move is admitted exactly as a new booking of the same party would be, with the booking's own places and
+holds not counted against it; and the old places are given up by the same decision that takes the new ones, so that
+nobody who fails to move stands without a place.
+
+A booking moves within its service, or to another service of the same venue and kind under the same policy: from one
+badminton court to the next. There the party, its answers and its documents were accepted on the same terms. Anything
+else is another booking, to be asked for as one.
+"""
+
+from dataclasses import replace
+
+from services.booking.domain.admission import admit
+from services.booking.domain.alteration import cancel_deadline, standing_booking
+from services.booking.domain.booking import Action, Booking, State, next_state
+from services.booking.domain.facts import Change, Facts
+from services.booking.domain.policy import PartyKind
+from services.booking.domain.reason import Reason
+from services.booking.domain.request import Book, Move
+from services.booking.domain.slot import Slot
+from shared.refusal import Refused
+
+
+def move(request: Move, facts: Facts) -> Change:
+    """Return the booking at its new time as a change that is not applied yet.
+
+    Raises:
+        Refused: what `alteration.standing_booking` and the lifecycle refuse; `slot_unknown`, `slot_unchanged`,
+            `not_interchangeable`; `too_late_to_move` after the policy's last moment to cancel;
+            `waits_for_approval` where the venue approved of the old time; and every refusal of a new booking.
+    """
+    booking = standing_booking(request, facts)
+    state = next_state(booking, Action.MOVE, facts.now)
+    slot = facts.slots.get(request.slot_id)
+    if slot is None:
+        raise Refused(Reason.SLOT_UNKNOWN, field="/slot_id")
+    _is_offered(booking, slot, facts)
+    _is_in_time(request, booking, facts)
+    admitted = admit(_as_new(request, booking), facts.without(booking)).after
+    after = replace(
+        booking,
+        state=state,
+        version=booking.version + 1,
+        service_id=admitted.service_id,
+        slot_id=admitted.slot_id,
+        starts_at=admitted.starts_at,
+        ends_at=admitted.ends_at,
+        claims=admitted.claims,
+        changed_at=facts.now,
+        reason=None,
+    )
+    return Change(before=booking, after=after, action=Action.MOVE.value, actor=request.actor)
+
+
+def _is_offered(booking: Booking, slot: Slot, facts: Facts) -> None:
+    """Refuse the slot that the booking has, and services where the party was not accepted on the same terms."""
+    if slot.id == booking.slot_id:
+        raise Refused(Reason.SLOT_UNCHANGED, field="/slot_id", starts_at=slot.starts_at)
+    old, new = facts.catalogue.services[booking.service_id], facts.catalogue.services[slot.service_id]
+    if (old.venue_id, old.kind, old.policy_id) != (new.venue_id, new.kind, new.policy_id):
+        raise Refused(Reason.NOT_INTERCHANGEABLE, field="/slot_id")
+
+
+def _is_in_time(request: Move, booking: Booking, facts: Facts) -> None:
+    """Refuse the booker who may no longer cancel, or whose time the venue approved; staff may move until the start.
+
+    A hold may be moved while it lasts, as it may be given up while it lasts.
+    """
+    _, venue, policy = facts.offer(facts.slots[booking.slot_id])
+    if facts.now >= booking.starts_at:
+        raise Refused(Reason.SLOT_PAST, starts_at=booking.starts_at)
+    if request.actor.serves(venue.id) or booking.state is not State.CONFIRMED:
+        return
+    deadline = cancel_deadline(policy.cancel_by, booking.starts_at)
+    if facts.now > deadline:
+        raise Refused(Reason.TOO_LATE_TO_MOVE, cancel_by=deadline, starts_at=booking.starts_at)
+    if policy.approval:
+        raise Refused(Reason.WAITS_FOR_APPROVAL)
+
+
+def _as_new(request: Move, booking: Booking) -> Book:
+    """Return the request that would make this booking at its new time."""
+    return Book(
+        actor=request.actor,
+        key=None,
+        booking_id=booking.id,
+        reference=booking.reference,
+        account_id=booking.account_id,
+        slot_id=request.slot_id,
+        party_kind=PartyKind(booking.party_kind),
+        person_ids=tuple(claim.person_id for claim in booking.claims),
+        declarations=booking.declarations,
+        confirm=booking.state is State.CONFIRMED,
+        channel=booking.channel,
+    )
