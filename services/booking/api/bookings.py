@@ -64,6 +64,7 @@ ADMISSION = (
     Reason.SLOT_PAST,
     Reason.BOOKING_CLOSED,
     Reason.SLOT_CLOSED,
+    Reason.SLOT_DRAWN,
     Reason.NOT_RELEASED,
     Reason.SLOT_FULL,
     Reason.PARTY_KIND_NOT_ACCEPTED,
@@ -276,7 +277,7 @@ async def my_bookings(
         found = await read_bookings_of(connection, asker.principal.subject, now, window)
         bookings = found[:limit]
         companions = await companions_of(connection, bookings)
-    catalogue = parts.catalogue.current
+    catalogue = await parts.catalogue.knowing(parts.engine, (booking.service_id for booking in bookings))
     page = Page[BookingShown](
         items=[booking_shown(booking, catalogue, companions, now) for booking in bookings],
         next=next_link(request, encode_cursor(bookings[-1].starts_at, bookings[-1].id)) if len(found) > limit else None,
@@ -306,7 +307,8 @@ async def look_up(wish: Lookup, asker: ReaderDep) -> Response:
         if booking is None:
             raise Refused(Reason.BOOKING_UNKNOWN)
         companions = await companions_of(connection, [booking])
-    return booking_answer(200, booking_shown(booking, parts.catalogue.current, companions, now)).response()
+    catalogue = await parts.catalogue.knowing(parts.engine, [booking.service_id])
+    return booking_answer(200, booking_shown(booking, catalogue, companions, now)).response()
 
 
 @router.get(
@@ -369,16 +371,14 @@ async def _read(asker: SignedIn, booking_id: UUID) -> tuple[Booking, Answer]:
     parts = asker.parts
     async with parts.engine.connect() as connection:
         booking = await read_booking(connection, booking_id)
-        if booking is None or not _may_see(asker, booking):
+        if booking is None:
             raise Refused(Reason.BOOKING_UNKNOWN)
         companions = await companions_of(connection, [booking])
-    shown = booking_shown(booking, parts.catalogue.current, companions, parts.clock())
-    return booking, booking_answer(200, shown)
-
-
-def _may_see(asker: SignedIn, booking: Booking) -> bool:
-    venue_id = asker.parts.catalogue.current.services[booking.service_id].venue_id
-    return booking.account_id == asker.principal.subject or asker.actor.serves(venue_id)
+    catalogue = await parts.catalogue.knowing(parts.engine, [booking.service_id])
+    mine = booking.account_id == asker.principal.subject
+    if not mine and not asker.actor.serves(catalogue.services[booking.service_id].venue_id):
+        raise Refused(Reason.BOOKING_UNKNOWN)
+    return booking, booking_answer(200, booking_shown(booking, catalogue, companions, parts.clock()))
 
 
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)

@@ -133,6 +133,7 @@ async def check_in(venue_id: VenueId, wish: CheckIn, asker: StaffWriteDep) -> Re
         Reason.SLOT_UNKNOWN,
         Reason.SLOT_PAST,
         Reason.SLOT_CLOSED,
+        Reason.SLOT_DRAWN,
         Reason.NOT_RELEASED,
         Reason.SLOT_FULL,
         Reason.BUSY,
@@ -177,5 +178,6 @@ async def expected(
         span = (begins, begins + timedelta(days=1))
         bookings = await read_bookings_at(connection, venue_id, span, MOST_EXPECTED)
         companions = await companions_of(connection, bookings)
-    items = [booking_shown(booking, parts.catalogue.current, companions, now) for booking in bookings]
+    catalogue = await parts.catalogue.knowing(parts.engine, (booking.service_id for booking in bookings))
+    items = [booking_shown(booking, catalogue, companions, now) for booking in bookings]
     return JSONResponse(Expected(day=wanted, items=items).model_dump(mode="json"))

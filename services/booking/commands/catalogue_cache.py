@@ -1,6 +1,7 @@
 """The catalogue in memory, with its version: read again only when the database says that it has changed."""
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from services.booking.domain.catalogue import Catalogue
@@ -43,3 +44,11 @@ class CatalogueCache:
                 self._looked = last
                 raise
         return self.current
+
+    async def knowing(self, engine: Engine, service_ids: Iterable[str]) -> Catalogue:
+        """Return a catalogue that has these services: one that another process has just loaded may be booked already."""
+        catalogue = await self.fresh(engine)
+        if not catalogue.services.keys() >= set(service_ids):
+            async with engine.connect() as connection:
+                self.current = catalogue = await read_catalogue(connection)
+        return catalogue
