@@ -236,7 +236,7 @@ bookings = Table(
     Column("created_at", _moment, nullable=False),
     Column("changed_at", _moment, nullable=False),
     CheckConstraint("version >= 1", name="version_counts"),
-    CheckConstraint("(state = 'held') = (hold_until IS NOT NULL)", name="only_holds_run_out"),
+    CheckConstraint("(state IN ('held', 'lapsed')) = (hold_until IS NOT NULL)", name="only_holds_run_out"),
     Index("bookings_by_slot", "slot_id"),
     Index("bookings_of_account", "account_id", "starts_at", "id"),
     Index("bookings_held", "slot_id", "hold_until", postgresql_where=text("state = 'held'")),

@@ -175,7 +175,7 @@ async def test_a_hold_ends_the_instant_it_runs_out_without_any_sweep(city: City)
     city.clock.advance(timedelta(minutes=5))
     assert (await city.desk.ask(wish(second, slot), render)).status == 201
     late = alter(first, held, Action.CONFIRM)
-    assert (await city.desk.ask(late, render)).body == Reason.WRONG_STATE.value.encode()
+    assert (await city.desk.ask(late, render)).body == Reason.HOLD_EXPIRED.value.encode()
     assert await states(city.engine) == {"lapsed": 1, "confirmed": 1}
     assert await world.audit(city.engine) == CLEAN
 

@@ -48,7 +48,7 @@ def alter(request: Alter, facts: Facts) -> Change:
         after,
         state=state,
         version=booking.version + 1,
-        hold_until=after.hold_until if state is State.HELD else None,
+        hold_until=after.hold_until if state in {State.HELD, State.LAPSED} else None,
         changed_at=facts.now,
         reason=request.reason,
     )

@@ -105,7 +105,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """A booking at `version`. `hold_until` stands only while it is held; from that instant it counts as lapsed."""
+    """A booking at `version`. From the instant `hold_until` a held one counts as lapsed."""
 
     id: UUID
     reference: str
@@ -145,8 +145,8 @@ def next_state(booking: Booking, action: Action, now: datetime) -> State:
         Refused: `hold_expired` where the hold has run out, `wrong_state` where the table has no such action.
     """
     state = booking.state_at(now)
-    if state is State.LAPSED and booking.state is State.HELD:
-        if action is Action.LAPSE:
+    if state is State.LAPSED:
+        if action is Action.LAPSE and booking.state is State.HELD:
             return State.LAPSED
         raise Refused(Reason.HOLD_EXPIRED, expired_at=booking.hold_until)
     following = LIFECYCLE[state].get(action)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
-from services.booking.domain.booking import LIVE, Booking, Channel
+from services.booking.domain.booking import LIVE, Booking, Channel, State
 from services.booking.domain.catalogue import Catalogue, Service, Venue
 from services.booking.domain.policy import DocumentType, Policy
 from services.booking.domain.request import Actor, WalkIns
@@ -97,7 +97,7 @@ class Facts:
         )
         absent._move_places(booking, -booking.seats)  # noqa: SLF001 - it is one of us
         absent._move_claims(booking, live=False)  # noqa: SLF001
-        if booking.hold_until is not None:
+        if booking.state is State.HELD:
             absent.held[booking.account_id] = absent.held.get(booking.account_id, 0) - 1
         return absent
 
@@ -109,7 +109,7 @@ class Facts:
         )
 
     def _count_holds(self, before: Booking | None, after: Booking) -> None:
-        change = int(after.hold_until is not None) - int(before is not None and before.hold_until is not None)
+        change = int(after.state is State.HELD) - int(before is not None and before.state is State.HELD)
         if change:
             self.held[after.account_id] = self.held.get(after.account_id, 0) + change
 

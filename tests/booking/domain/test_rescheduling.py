@@ -197,4 +197,6 @@ def test_only_what_is_still_to_come_can_move(state: State) -> None:
     facts = make.facts(old, new)
     booking = make.booking(old, state=state)
     facts.bookings[booking.id] = booking
-    assert refused(Decisions(facts).decide(to(new, booking))).reason is Reason.WRONG_STATE
+    assert refused(Decisions(facts).decide(to(new, booking))).reason is (
+        Reason.HOLD_EXPIRED if state is State.LAPSED else Reason.WRONG_STATE
+    )
