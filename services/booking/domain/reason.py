@@ -49,6 +49,7 @@ class Reason(StrEnum):
     BOOKING_CLOSED = "booking_closed"
     NOT_RELEASED = "not_released"
     SLOT_CLOSED = "slot_closed"
+    SLOT_DRAWN = "slot_drawn"
     SLOT_FULL = "slot_full"
     # the party
     PARTY_KIND_NOT_ACCEPTED = "party_kind_not_accepted"
@@ -73,9 +74,19 @@ class Reason(StrEnum):
     TOO_LATE_TO_MOVE = "too_late_to_move"
     SLOT_UNCHANGED = "slot_unchanged"
     NOT_INTERCHANGEABLE = "not_interchangeable"
+    NOT_IN_PARTY = "not_in_party"
+    COUPLE_NEEDS_BOTH = "couple_needs_both"
+    TOO_LATE_TO_CORRECT = "too_late_to_correct"
     CHECK_IN_EARLY = "check_in_early"
     CHECK_IN_LATE = "check_in_late"
     WRONG_VENUE = "wrong_venue"
+    # a draw
+    DRAW_UNKNOWN = "draw_unknown"
+    DRAW_INVALID = "draw_invalid"
+    DRAW_NOT_OPEN = "draw_not_open"
+    DRAW_ENTERED_ALREADY = "draw_entered_already"
+    DRAW_FULL = "draw_full"
+    DRAW_REQUEST_UNKNOWN = "draw_request_unknown"
     # hours
     NO_OFFICIAL_CALENDAR = "no_official_calendar"
     PLAN_INVALID = "plan_invalid"

@@ -15,7 +15,10 @@ from services.booking.domain.reason import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A slot as it stands. `bookable_from` is its release, `bookable_until` the last instant to book it online."""
+    """A slot as it stands. `bookable_from` is its release, `bookable_until` the last instant to book it online.
+
+    While it is `drawn`, a round gives its places away by lot, and nobody else can.
+    """
 
     id: UUID
     service_id: str
@@ -33,6 +36,7 @@ class Slot:
     kept_walk_in: int
     taken_walk_in: int
     closed: bool
+    drawn: bool = False
 
 
 def free_places(slot: Slot, channel: Channel) -> int:
@@ -58,8 +62,8 @@ def why_not(slot: Slot, channel: Channel, now: datetime, seats: int = 1) -> Reas
         return Reason.SLOT_PAST
     if now >= last:
         return Reason.BOOKING_CLOSED
-    if slot.closed:
-        return Reason.SLOT_CLOSED
+    if slot.closed or slot.drawn:
+        return Reason.SLOT_CLOSED if slot.closed else Reason.SLOT_DRAWN
     if now < slot.bookable_from:
         return Reason.NOT_RELEASED
     if free_places(slot, channel) < seats:

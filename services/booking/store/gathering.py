@@ -25,7 +25,7 @@ from services.booking.store.database import Collided
 
 SLOT_COLUMNS = (
     "id, service_id, venue_id, kind, district_id, starts_at, ends_at, bookable_from, bookable_until, capacity, taken,"
-    " kept_counter, taken_counter, kept_walk_in, taken_walk_in, closed IS NOT NULL AS closed"
+    " kept_counter, taken_counter, kept_walk_in, taken_walk_in, closed IS NOT NULL AS closed, drawn_in IS NOT NULL AS drawn"
 )
 
 BOOKING_COLUMNS = (
@@ -79,7 +79,7 @@ _ACCOUNTS = text(
 
 _NEAREST = text(
     f"SELECT asked.id AS full_slot_id, free.* FROM slots asked CROSS JOIN LATERAL (SELECT {SLOT_COLUMNS} FROM slots s"  # noqa: S608
-    " WHERE s.service_id = asked.service_id AND s.is_open AND s.starts_at > :now AND s.bookable_from <= :now"
+    " WHERE s.service_id = asked.service_id AND s.is_open AND s.drawn_in IS NULL AND s.starts_at > :now AND s.bookable_from <= :now"
     " AND s.bookable_until > :now AND s.id <> asked.id"
     " AND s.starts_at BETWEEN asked.starts_at - interval '14 days' AND asked.starts_at + interval '14 days'"
     " ORDER BY abs(extract(epoch FROM s.starts_at - asked.starts_at)), s.starts_at LIMIT 3) free"
@@ -224,6 +224,7 @@ def slot_of(row: Row[Any]) -> Slot:
         kept_walk_in=row.kept_walk_in,
         taken_walk_in=row.taken_walk_in,
         closed=row.closed,
+        drawn=row.drawn,
     )
 
 

@@ -28,7 +28,7 @@ _RAN_OUT = (
     " sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter"
     " FROM (SELECT id, slot_id, channel FROM bookings WHERE state = 'held' AND hold_until <= :now"
     f" AND {{services}} ORDER BY hold_until DESC LIMIT {MOST_RAN_OUT}) b"
-    " JOIN claims c ON c.booking_id = b.id GROUP BY b.slot_id)"
+    " JOIN claims c ON c.booking_id = b.id AND c.live GROUP BY b.slot_id)"
 )
 _OF_SERVICE = _RAN_OUT.format(services="service_id = :service_id")
 _OF_SERVICES = _RAN_OUT.format(services="service_id = ANY(CAST(:service_ids AS text[]))")
@@ -37,7 +37,7 @@ _OF_SERVICES = _RAN_OUT.format(services="service_id = ANY(CAST(:service_ids AS t
 GIVING_BACK = "slots s LEFT JOIN ran_out ON ran_out.slot_id = s.id"
 
 FREE_NOW = (
-    "starts_at > :now AND bookable_from <= :now AND bookable_until > :now"
+    "drawn_in IS NULL AND starts_at > :now AND bookable_from <= :now AND bookable_until > :now"
     " AND capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
     " >= :places"
 )
@@ -168,9 +168,10 @@ FREE_DAYS = text(
     " AND s.starts_at >= :since AND s.starts_at < :until ORDER BY s.starts_at"
 )
 OBSTACLES = text(
-    "SELECT DISTINCT ON (service_id, closed IS NOT NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
+    "SELECT DISTINCT ON (service_id, closed IS NOT NULL, drawn_in IS NOT NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
     f" {SLOT_COLUMNS} FROM slots WHERE {_OF_PAGE} AND starts_at > :now"
-    " ORDER BY service_id, closed IS NOT NULL, bookable_from > :now, bookable_until <= :now, bookable_from, starts_at"
+    " ORDER BY service_id, closed IS NOT NULL, drawn_in IS NOT NULL, bookable_from > :now, bookable_until <= :now,"
+    " bookable_from, starts_at"
 )
 
 

@@ -19,6 +19,7 @@ _TAKEABLE = frozenset({None, Reason.NOT_RELEASED, Reason.SLOT_FULL})
 """Where places that are free are worth a word: they can be had now, later, or by a smaller party."""
 
 _HOPE_FIRST: Final = (
+    Reason.SLOT_DRAWN,
     Reason.NOT_RELEASED,
     Reason.SLOT_FULL,
     Reason.BOOKING_CLOSED,

@@ -62,6 +62,48 @@ BOOKINGS: Mapping[Reason, ProblemText] = {
         "该时段暂停开放。[最近的空闲时段：{alternatives}。]",
         "This time is closed.[ Nearest free times: {alternatives}.]",
     ),
+    Reason.SLOT_DRAWN: text(
+        409,
+        ("抽签分配", "Drawn by lot"),
+        "该时段的名额通过抽签分配，抽签结束后如有剩余再开放预约。[现在可约：{alternatives}。]",
+        "Places at this time are drawn by lot; what is left afterwards is opened to everybody.[ Bookable now: {alternatives}.]",
+    ),
+    Reason.DRAW_UNKNOWN: text(
+        404,
+        ("没有该抽签", "Unknown draw"),
+        "没有该抽签，请从服务的抽签列表中选择。",
+        "There is no such draw. Choose one from the service's list of draws.",
+    ),
+    Reason.DRAW_INVALID: text(
+        422,
+        ("抽签设置有误", "Draw not valid"),
+        "抽签设置有误[：{why}]。请修改标出的位置。",
+        "The draw cannot be opened so[: {why}]. Correct the place that is named.",
+    ),
+    Reason.DRAW_NOT_OPEN: text(
+        409,
+        ("不在报名时间", "Not open for requests"),
+        "报名时间为 {opens_at} 至 {closes_at}。",
+        "Requests come and go from {opens_at} to {closes_at}.",
+    ),
+    Reason.DRAW_ENTERED_ALREADY: text(
+        409,
+        ("已报名", "Already entered"),
+        "每人每次抽签只能报名一次，此人已在其中。如需更改，请先撤回原报名。",
+        "Each person can be in one request of a draw, and this person is in one. To change it, withdraw that one first.",
+    ),
+    Reason.DRAW_FULL: text(
+        409,
+        ("报名人数已满", "Too many requests"),
+        "一次抽签最多接受 {most} 份报名。",
+        "One draw takes {most} requests at most.",
+    ),
+    Reason.DRAW_REQUEST_UNKNOWN: text(
+        404,
+        ("没有该报名", "Unknown request"),
+        "没有找到该报名，或已撤回。",
+        "There is no such request of yours, or it is withdrawn.",
+    ),
     Reason.SLOT_FULL: text(
         409,
         ("已约满", "Full"),
@@ -203,6 +245,24 @@ BOOKINGS: Mapping[Reason, ProblemText] = {
         "只能改到同一服务，或同一场馆内规则相同的同类服务。原预约不变；如需其他服务，请另行预约。",
         "A booking can be moved to another time of its service, or to a like service of the same venue under the same"
         " rules. It stands as it was; for anything else, make another booking.",
+    ),
+    Reason.NOT_IN_PARTY: text(
+        404,
+        ("不在该预约中", "Not in this booking"),
+        "该预约中没有此人，或此人已退出。",
+        "This person is not in the booking, or has left it.",
+    ),
+    Reason.COUPLE_NEEDS_BOTH: text(
+        409,
+        ("须夫妇二人", "A couple needs both"),
+        "夫妇预约须二人同时前来，不能只取消一人。请改期或取消整个预约。",
+        "A booking for a couple needs both of them. Move it to another time, or cancel it whole.",
+    ),
+    Reason.TOO_LATE_TO_CORRECT: text(
+        409,
+        ("已过更正时间", "Too late to correct"),
+        "未到记录可更正至 {correctable_until}。",
+        "The record of a no-show could be corrected until {correctable_until}.",
     ),
     Reason.CHECK_IN_EARLY: text(
         409, ("未到签到时间", "Too early"), "{opens_at} 起可以签到。", "Check-in opens on {opens_at}."

@@ -25,7 +25,9 @@ FACTS: Mapping[str, Fact] = {
     "clash_ends_at": Fact("when the booking in the way ends", _LATER),
     "clash_starts_at": Fact("when the booking in the way begins", _NIGHT_VISIT),
     "clash_zh": Fact("the booking in the way, in Chinese", "大连博物馆 延时参观"),
+    "closes_at": Fact("when requests close", datetime(2026, 11, 21, 8, 0, tzinfo=SHANGHAI)),
     "closed_at": Fact("when check-in closed", datetime(2026, 11, 28, 17, 0, tzinfo=SHANGHAI)),
+    "correctable_until": Fact("until when it can be corrected", datetime(2026, 12, 5, 17, 0, tzinfo=SHANGHAI)),
     "current_version": Fact("the version that stands now", 3),
     "district_en": Fact("the district, in English", "Zhongshan District"),
     "district_zh": Fact("the district, in Chinese", "中山区"),
@@ -41,7 +43,7 @@ FACTS: Mapping[str, Fact] = {
     "most": Fact("the most that is accepted", 2),
     "most_bytes": Fact("the largest body, in bytes", 65536),
     "on": Fact("the day of the visit", date(2026, 11, 28)),
-    "opens_at": Fact("when check-in opens", datetime(2026, 11, 28, 16, 0, tzinfo=SHANGHAI)),
+    "opens_at": Fact("when check-in, or a draw, opens", datetime(2026, 11, 28, 16, 0, tzinfo=SHANGHAI)),
     "options": Fact("the answers that are accepted, separated by commas", "yes, no"),
     "person_id": Fact("the saved person", "01936f2e-7c1a-7def-8a3b-5d4c3b2a1909"),
     "places_asked": Fact("places that the party needs", 3),
@@ -76,9 +78,11 @@ VOCABULARY: Mapping[str, Words] = {
     "move": Words("改期", "move"),
     "confirm": Words("确认", "confirm"),
     "cancel": Words("取消", "cancel"),
+    "cancel_member": Words("取消其中一人", "cancel one person of"),
     "lapse": Words("作废", "lapse"),
     "check_in": Words("签到", "check in"),
     "complete": Words("办结", "complete"),
+    "correct": Words("更正", "correct"),
     "mark_no_show": Words("记为未到", "record a no-show for"),
     # parties
     "one_person": Words("个人", "one person"),
@@ -135,6 +139,12 @@ VOCABULARY: Mapping[str, Words] = {
     "no_reason": Words("没有写明原因", "no reason given"),
     "closure_times": Words("停开时间不对", "wrong closing times"),
     "overlap": Words("开放时间重叠", "hours overlap"),
+    "draw_window": Words("报名时间已过、过短或过长", "the window is past, too short or too long"),
+    "draw_slot": Words("没有该时段或已停开", "no such slot of this service, or it is closed"),
+    "draw_slot_taken": Words("该时段已在另一次抽签中", "the slot is in another draw"),
+    "draw_slot_too_early": Words(
+        "时段应在报名结束一小时后仍可预约", "a slot must be bookable for an hour after requests close"
+    ),
     # services
     "museum": Words("博物馆", "museums"),
     "sports": Words("体育场馆", "sports venues"),

@@ -35,7 +35,7 @@ def admit(book: Book, facts: Facts) -> Change:
     if slot is None:
         raise Refused(Reason.SLOT_UNKNOWN, field="/slot_id")
     service, venue, policy = facts.offer(slot)
-    case = Case(book, slot, service, venue, policy, _party(book, facts), facts)
+    case = Case(book, slot, service, venue, policy, party_of(book, facts), facts)
     for rule in (*SHARED_RULES[:-1], *RULES_OF.get(service.kind, ()), SHARED_RULES[-1]):
         rule(case)
     booking = _booking(case)
@@ -43,7 +43,12 @@ def admit(book: Book, facts: Facts) -> Change:
     return Change(before=None, after=booking, action=action, actor=book.actor)
 
 
-def _party(book: Book, facts: Facts) -> Party:
+def party_of(book: Book, facts: Facts) -> Party:
+    """Return who comes, as `facts` know them.
+
+    Raises:
+        Refused: `person_unknown`, with the first person whom the account has not saved.
+    """
     people = []
     for position, person_id in enumerate(book.person_ids):
         companion = facts.companions.get((book.account_id, person_id))

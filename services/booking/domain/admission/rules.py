@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from services.booking.domain.booking import Channel
 from services.booking.domain.catalogue import Service, Venue
+from services.booking.domain.draw_round import AHEAD_OF_THE_PUBLIC, DRAW
 from services.booking.domain.facts import Facts, LiveClaim
 from services.booking.domain.party import Party, check_party, seats_of
 from services.booking.domain.policy import Limit, LimitScope, LimitWindow, Policy
@@ -40,8 +41,13 @@ class Case:
 
 
 def slot_takes_bookings(case: Case) -> None:
-    """Refuse a slot that is past, closed, not released, or no longer bookable over this channel."""
+    """Refuse a slot that is past, closed, not released, in a draw, or no longer bookable over this channel.
+
+    What a draw gives away is not released to anybody else: its own winners come before the release.
+    """
     reason = why_not(case.slot, case.book.channel, case.facts.now, seats=0)
+    if reason in AHEAD_OF_THE_PUBLIC and case.book.actor == DRAW:
+        return
     if reason is not None:
         slot = case.slot
         raise Refused(
