@@ -60,7 +60,7 @@ class Composer:
         appointment, contact = _appointment(due), self._contact(due)
         if not contact.email:
             raise Unsendable(Why.NO_EMAIL_ADDRESS)
-        language = language_of(contact.language)
+        language = _language(due, contact)
         words = self.templates.message(
             due.key.kind, language, wording_of(appointment), values_of(appointment, language)
         )
@@ -81,7 +81,7 @@ class Composer:
         appointment, contact = _appointment(due), self._contact(due)
         if not contact.phone:
             raise Unsendable(Why.NO_PHONE_NUMBER)
-        language = language_of(contact.language)
+        language = _language(due, contact)
         words = self.templates.sms(due.key.kind, language, wording_of(appointment), values_of(appointment, language))
         letter = TextMessage(message_id=due.id, to=contact.phone, words=words)
         return letter, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
@@ -107,6 +107,11 @@ class Composer:
             return self.opener.open_sign_in(due.sealed)
         except CannotOpen:
             raise Unsendable(Why.CONTACT_UNREADABLE) from None
+
+
+def _language(due: Due, contact: Contact) -> Language:
+    """Return the language that the reader chose for messages, else the one that their account names."""
+    return due.preferences.language or language_of(contact.language)
 
 
 def _appointment(due: Due) -> Appointment:

@@ -11,7 +11,7 @@ from datetime import datetime
 from services.notify.domain.message import NOBODY, Reach
 from services.notify.domain.planning import Circumstances, Rules, plan_booking, plan_sign_in
 from services.notify.domain.rendering import appointment_of
-from services.notify.store import bookings, messages
+from services.notify.store import bookings, messages, preferences
 from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import BookingChanged, Event, SignInCodeRequested
@@ -42,7 +42,8 @@ class Planner:
         subject = (booking.booking_id, booking.version)
         known, contact_before = await bookings.known(tx, booking.booking_id)
         reach = self._reach(booking.contact or contact_before)
-        circumstances = Circumstances(known=known, reach=reach, rules=self.rules, now=now)
+        wanted = await preferences.of_account(tx, booking.account_id)
+        circumstances = Circumstances(known=known, reach=reach, rules=self.rules, now=now, preferences=wanted)
         plan = plan_booking(event.type, booking, circumstances)
         if plan.silence is not None:
             await messages.note_silence(tx, subject, plan.silence, event.id, now)

@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.notify.api import bookings, messages, operations
+from services.notify.api import bookings, messages, operations, preferences
 from services.notify.api.deps import BEARER, Container
 from services.notify.api.problems import DOCS, TABLE
 from services.notify.doorbell import Doorbell
@@ -44,6 +44,10 @@ message why it was sent or was not.
 TAGS = [
     {"name": "messages", "description": "我的消息：列表、已读、实时推送。Your messages: list, read marks, stream."},
     {"name": "bookings", "description": "一项预约的全部通知及原因。Every message about a booking, and why."},
+    {
+        "name": "preferences",
+        "description": "我的通知设置：种类、渠道、语言、免打扰时段。What you want to hear, how and when.",
+    },
     {"name": "operations", "description": "运行状态与说明。Health and documentation."},
 ]
 SECURITY = {
@@ -54,7 +58,7 @@ SECURITY = {
         "description": "The booking service's token. 在预约服务登录后取得的令牌。",
     }
 }
-ROUTERS = (messages.router, bookings.router, operations.router)
+ROUTERS = (messages.router, bookings.router, preferences.router, operations.router)
 
 
 def create_app(settings: NotifySettings | None = None, clock: Clock = system_clock) -> FastAPI:

@@ -20,11 +20,12 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    Time,
     UniqueConstraint,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from shared.db import metadata as new_metadata
 from shared.inbox import dead_event_table, inbox_table, position_table
@@ -150,6 +151,22 @@ inbox_messages = Table(
     UniqueConstraint("account_id", "sequence"),
     Index("inbox_messages_unread", "account_id", "sequence", postgresql_where=text("read_at IS NULL")),
     comment="What a resident sees in the app, numbered 1, 2, 3 … without a gap for each account.",
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("language", Text, nullable=True, comment="Null: the one that the account names."),
+    Column("quiet_begins", Time, nullable=True, comment="Local time of the venue; null: no quiet hours."),
+    Column("quiet_ends", Time, nullable=True),
+    Column("switched_off", ARRAY(Text), nullable=False, comment="What is not wanted, as kind/channel."),
+    Column("reminders_off", ARRAY(Integer), nullable=False, comment="Lead times not wanted, in minutes."),
+    Column("key_digest", LargeBinary, nullable=False, comment="SHA-256 of the last change's Idempotency-Key."),
+    Column("changed_at", _moment, nullable=False),
+    CheckConstraint("(quiet_begins IS NULL) = (quiet_ends IS NULL)", name="quiet_hours_whole"),
+    comment="What each account wants to hear; one without a row has the city's own preferences.",
 )
 
 inbox = inbox_table(metadata)

@@ -22,11 +22,19 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "required": True,
     "description": (
-        "As for every write; marking as read is the same however often it is done. A structured string in double quotes,"
+        "As for every write: the same value for each repeat. What is done already is not done again. A structured string in double quotes,"
         " at most 255 characters. 每次提交都须附上，须带双引号。"
     ),
     "schema": {"type": "string", "pattern": r'^"[ !#-\[\]-~]{1,255}"$'},
     "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that you last read: the change is refused (412) if there is a newer one. 您最后读到的 ETag。",
+    "schema": {"type": "string", "pattern": r'^(\*|"[1-9][0-9]{0,8}")$'},
+    "example": '"2"',
 }
 
 
@@ -50,6 +58,13 @@ class SignedIn:
     principal: Principal
 
 
+@dataclass(frozen=True, slots=True)
+class Write(SignedIn):
+    """An account that changes something, under an Idempotency-Key."""
+
+    key: str
+
+
 async def signed_in(request: Request) -> SignedIn:
     """Give the account that asks.
 
@@ -62,19 +77,19 @@ async def signed_in(request: Request) -> SignedIn:
     return SignedIn(request.app.state.container, visit, visit.principal)
 
 
-async def writing(request: Request) -> SignedIn:
+async def writing(request: Request) -> Write:
     """Give the account that changes something, under an Idempotency-Key.
 
     Raises:
         Refused: `not_signed_in`, `idempotency_key_missing`, `idempotency_key_invalid`.
     """
     asker = await signed_in(request)
-    parse_idempotency_key(asker.visit.headers.get(b"idempotency-key"))
-    return asker
+    key = parse_idempotency_key(asker.visit.headers.get(b"idempotency-key"))
+    return Write(asker.parts, asker.visit, asker.principal, key)
 
 
 SignedInDep = Annotated[SignedIn, Depends(signed_in)]
-WriteDep = Annotated[SignedIn, Depends(writing)]
+WriteDep = Annotated[Write, Depends(writing)]
 
 
 def documented(*reasons: Reason) -> dict[str, Any]:
@@ -85,10 +100,13 @@ def documented(*reasons: Reason) -> dict[str, Any]:
     }
 
 
-def documented_write(*reasons: Reason) -> dict[str, Any]:
-    """Return the route options of a write by an account."""
+def documented_write(*reasons: Reason, if_match: bool = False) -> dict[str, Any]:
+    """Return the route options of a write by an account; `if_match` where it honours If-Match."""
     keys = (Reason.IDEMPOTENCY_KEY_MISSING, Reason.IDEMPOTENCY_KEY_INVALID)
     return {
         "responses": problems(Reason.NOT_SIGNED_IN, *keys, *reasons),
-        "openapi_extra": {"security": [{BEARER: []}], "parameters": [IDEMPOTENCY_KEY]},
+        "openapi_extra": {
+            "security": [{BEARER: []}],
+            "parameters": [IDEMPOTENCY_KEY, *([IF_MATCH] if if_match else [])],
+        },
     }

@@ -95,6 +95,22 @@ TABLE: ProblemTable = {
             "The Idempotency-Key must be one string in double quotes, of 1 to 255 printable ASCII characters.",
         ),
     ),
+    Reason.IDEMPOTENCY_KEY_REUSED: ProblemText(
+        422,
+        Words("Idempotency-Key 已被使用", "Idempotency-Key reused"),
+        Words(
+            "该 Idempotency-Key 已用于另一次内容不同的提交，请换一个新的值。",
+            "This Idempotency-Key belongs to another change. Use a new one for each new change.",
+        ),
+    ),
+    Reason.STALE_VERSION: ProblemText(
+        412,
+        Words("内容已变化", "Changed meanwhile"),
+        Words(
+            "内容在您查看之后已经变化，请重新查看后再操作。",
+            "This has changed since you read it. Read it again before you change it.",
+        ),
+    ),
     Reason.IF_MATCH_INVALID: ProblemText(
         400,
         Words("If-Match 格式错误", "If-Match invalid"),
@@ -124,6 +140,46 @@ TABLE: ProblemTable = {
         Words(
             "同时打开的实时消息连接过多。请关闭其他页面，或在 {retry_after_seconds} 秒后重试。",
             "Too many streams are open. Close another one, or try again in {retry_after_seconds} seconds.",
+        ),
+    ),
+    Reason.INBOX_STAYS_ON: ProblemText(
+        422,
+        Words("站内信不能关闭", "The inbox stays on"),
+        Words(
+            "站内信是预约的记录，不能关闭。短信和邮件可以关闭。",
+            "The inbox is the record of your bookings and cannot be switched off. Mail and text messages can.",
+        ),
+    ),
+    Reason.VENUE_NEWS_STAYS_ON: ProblemText(
+        422,
+        Words("变更和取消通知不能关闭", "Changes and cancellations stay on"),
+        Words(
+            "预约变更或取消的通知不能关闭，以免您白跑一趟。",
+            "News that an appointment was changed or cancelled cannot be switched off, or you might go for nothing.",
+        ),
+    ),
+    Reason.SIGN_IN_CODE_STAYS_ON: ProblemText(
+        422,
+        Words("登录验证码不能关闭", "Sign-in codes stay on"),
+        Words(
+            "登录验证码只在您要求登录时发送，关闭后将无法登录，因此不能关闭。",
+            "A sign-in code is sent only when you ask for it, and without it you could not sign in, so it stays on.",
+        ),
+    ),
+    Reason.NO_SUCH_CHOICE: ProblemText(
+        422,
+        Words("没有这一选项", "No such choice"),
+        Words(
+            "此类通知不经由这一渠道发送，可选项见 choices。",
+            "Messages of this kind do not go by this channel; `choices` lists those that there are.",
+        ),
+    ),
+    Reason.QUIET_HOURS_INVALID: ProblemText(
+        422,
+        Words("免打扰时段无效", "Quiet hours invalid"),
+        Words(
+            "免打扰时段须精确到分钟，长度在 1 分钟到 16 小时之间；不需要时请填 null。",
+            "Quiet hours are whole minutes and last from one minute to 16 hours; for none at all send null.",
         ),
     ),
 }

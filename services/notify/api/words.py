@@ -8,9 +8,27 @@ from shared.contracts import Words
 WORDS: Mapping[Why, Words] = {
     Why.CONFIRMED: Words("预约已确认，等待发送。", "The booking is confirmed; this is on its way."),
     Why.DUE_BEFORE_START: Words("将按时发送。", "It will be sent at its time."),
+    Why.MOVED: Words("预约时间已改，等待发送。", "The booking was moved; this is on its way."),
     Why.CANCELLED: Words("预约已取消，等待发送。", "The booking was cancelled; this is on its way."),
     Why.HOLD_RAN_OUT: Words("保留的名额已到期，等待发送。", "The hold ran out; this is on its way."),
     Why.CODE_REQUESTED: Words("验证码等待发送。", "The code is on its way."),
+    Why.BY_DAY: Words("不在免打扰时段内，将按时发送。", "It lies outside the quiet hours and goes at its time."),
+    Why.MAKES_NO_SOUND: Words(
+        "这一渠道没有声音，免打扰时段内也按时发送。",
+        "This channel makes no sound, so it goes at its time also at night.",
+    ),
+    Why.WAITED_FOR: Words("您正在等待，立即发送。", "You are waiting for it, so it goes at once."),
+    Why.URGENT_AT_NIGHT: Words(
+        "等到早上会让您白跑一趟或错过名额，因此在免打扰时段内发送。",
+        "By the morning you might have gone for nothing or lost a place, so it goes during your quiet hours.",
+    ),
+    Why.HELD_UNTIL_MORNING: Words(
+        "正值免打扰时段，将在时段结束时发送。", "It fell into your quiet hours and goes when they end."
+    ),
+    Why.BROUGHT_FORWARD: Words(
+        "原定时间在免打扰时段内，等到早上就太晚，因此提前到时段开始之前发送。",
+        "Its time falls into your quiet hours and the morning would be too late, so it goes before they begin.",
+    ),
     Why.STALE_EVENT: Words("较早的变动，无需通知。", "An older change: nothing to say."),
     Why.NOTHING_TO_SAY: Words("此变动无需通知。", "This change needs no message."),
     Why.ONLY_A_HOLD: Words("名额仅为保留，无需通知。", "Only a hold: nothing to say."),
@@ -26,6 +44,16 @@ WORDS: Mapping[Why, Words] = {
         "您的联系方式无法读取，请重新填写。", "Your contact data cannot be read; please enter it again."
     ),
     Why.CHANNEL_NOT_SET_UP: Words("本系统未开通此渠道。", "This channel is not set up here."),
+    Why.SWITCHED_OFF: Words("您已关闭此类通知。", "You have switched such messages off."),
+    Why.REMINDER_TIME_SWITCHED_OFF: Words("您已关闭这一时间的提醒。", "You have switched reminders of this time off."),
+    Why.QUIET_HOURS_INBOX_HAS_IT: Words(
+        "正值您的免打扰时段，等到早上就太晚，已改由无声渠道（站内信）通知。",
+        "It fell into your quiet hours and the morning would be too late; your inbox has it, without a sound.",
+    ),
+    Why.QUIET_HOURS_TOO_LATE: Words(
+        "正值您的免打扰时段，等到早上就太晚，不再发送。",
+        "It fell into your quiet hours and the morning would be too late, so it is not sent.",
+    ),
     Why.BOOKING_CANCELLED: Words("预约已取消，此消息作废。", "The booking was cancelled first, so this was dropped."),
     Why.BOOKING_CHECKED_IN: Words("您已签到，此消息作废。", "You had checked in already, so this was dropped."),
     Why.BOOKING_OVER: Words("预约已结束，此消息作废。", "The booking was over already, so this was dropped."),

@@ -11,13 +11,18 @@ from uuid import UUID
 from services.notify.domain.lifecycle import Action, State, next_state
 from services.notify.domain.message import BusinessKey, Evidence, Urgency, Why
 from services.notify.domain.outcome import Outcome
+from services.notify.domain.preference import DEFAULTS, Preferences
+from services.notify.domain.quiet_hours import HARM, LOUD, About, Act, Timing, decide, late_from
 from services.notify.domain.rendering import Appointment
 from services.notify.domain.retry import Tried, after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A message as its row stands, with what is now known of the booking it speaks of (None for a sign-in code)."""
+    """A message as its row stands, with what is now known of the booking it speaks of (None for a sign-in code).
+
+    `preferences` are those of its reader, as they are now.
+    """
 
     id: UUID
     key: BusinessKey
@@ -30,6 +35,7 @@ class Due:
     known_version: int | None
     appointment: Appointment | None
     contact: str | None
+    preferences: Preferences = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,8 @@ def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
     """Return what a worker does with a message whose time has come.
 
     A message found in `sending` had its lease run out there: a worker died between the record of the attempt and the
-    record of its outcome, and nobody knows whether the message left.
+    record of its outcome, and nobody knows whether the message left. Preferences and quiet hours are looked at again:
+    they may have changed since it was planned, and an outage or a pause may have carried it into the night.
     """
     if due.state is State.SENDING:
         return Move(due=due, action=Action.DOUBT, why=Why.LEASE_RAN_OUT)
@@ -82,7 +89,35 @@ def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
         return Move(due=due, action=Action.SUPERSEDE, why=Why.NEWER_VERSION)
     if due.expires_at <= now:
         return Move(due=due, action=Action.EXPIRE, why=Why.NO_LONGER_USEFUL)
-    return Move(due=due, action=Action.CLAIM, why=Why.TAKEN, lease=lease)
+    key = due.key
+    unwanted = due.preferences.obstacle(key.kind, key.channel, key.lead_minutes)
+    if unwanted is not None:
+        return Move(due=due, action=Action.SUPPRESS, why=unwanted)
+    return _at_night(due, now) or Move(due=due, action=Action.CLAIM, why=Why.TAKEN, lease=lease)
+
+
+def _at_night(due: Due, now: datetime) -> Move | None:
+    """Return what becomes of a message that would ring in its reader's quiet hours; None where it may go."""
+    if due.appointment is None or due.key.channel not in LOUD:
+        return None
+    about = About(
+        starts_at=due.appointment.starts_at,
+        local_start_before=due.appointment.local_start_before,
+        lead_minutes=due.key.lead_minutes,
+    )
+    timing = Timing(
+        due_at=now,
+        late_from=late_from(due.key.kind, about, due.expires_at),
+        useful_until=due.expires_at,
+        harm=HARM[due.key.kind],
+        loud=True,
+    )
+    decision = decide(timing, due.preferences.quiet_hours, now)
+    if decision.act is Act.SEND:
+        return None
+    if decision.act is Act.HOLD:
+        return Move(due=due, action=Action.HOLD, why=decision.why, visible_at=decision.at)
+    return Move(due=due, action=Action.SUPPRESS, why=decision.why)
 
 
 def on_outcome(due: Due, outcome: Outcome, said: Said | None, now: datetime, chance: float) -> Move:

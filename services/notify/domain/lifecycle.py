@@ -46,6 +46,8 @@ class Action(StrEnum):
     """It may have left: the answer never came."""
     FAIL = "fail"
     """It will never leave: the provider, or our own template, refuses it for good."""
+    HOLD = "hold"
+    """It would ring at night and is not late in the morning: it waits for that."""
     SUPERSEDE = "supersede"
     """The world has moved on to a newer version of what it speaks of."""
     EXPIRE = "expire"
@@ -66,6 +68,7 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
             Action.CLAIM: State.CLAIMED,
             Action.ACCEPT: State.SENT,  # the in-app inbox alone: written and accepted in one transaction
             Action.FAIL: State.DEAD,
+            Action.HOLD: State.PLANNED,
             **_GIVEN_UP,
         },
         State.CLAIMED: {
@@ -73,6 +76,7 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
             Action.RELEASE: State.PLANNED,
             Action.START: State.SENDING,
             Action.FAIL: State.DEAD,
+            Action.HOLD: State.PLANNED,
             **_GIVEN_UP,
         },
         State.SENDING: {

@@ -59,6 +59,13 @@ class Why(StrEnum):
     CANCELLED = "cancelled"
     HOLD_RAN_OUT = "hold_ran_out"
     CODE_REQUESTED = "code_requested"
+    # when
+    BY_DAY = "by_day"
+    MAKES_NO_SOUND = "makes_no_sound"
+    WAITED_FOR = "waited_for"
+    URGENT_AT_NIGHT = "urgent_at_night"
+    HELD_UNTIL_MORNING = "held_until_morning"
+    BROUGHT_FORWARD = "brought_forward"
     # not planned
     STALE_EVENT = "stale_event"
     NOTHING_TO_SAY = "nothing_to_say"
@@ -71,6 +78,10 @@ class Why(StrEnum):
     NO_CONTACT = "no_contact"
     CONTACT_UNREADABLE = "contact_unreadable"
     CHANNEL_NOT_SET_UP = "channel_not_set_up"
+    SWITCHED_OFF = "switched_off"
+    REMINDER_TIME_SWITCHED_OFF = "reminder_time_switched_off"
+    QUIET_HOURS_INBOX_HAS_IT = "quiet_hours_inbox_has_it"
+    QUIET_HOURS_TOO_LATE = "quiet_hours_too_late"
     # superseded
     BOOKING_CANCELLED = "booking_cancelled"
     BOOKING_CHECKED_IN = "booking_checked_in"

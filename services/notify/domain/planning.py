@@ -9,6 +9,8 @@ looking at it; moving a hold is no news either. A booking that moves ends the re
 the new one, and is told with both times: whoever reads only one of two messages must know which to keep. A hold that
 ran out gets a line in the in-app inbox alone: whoever believes that a place is booked must be able to find out that it
 is not, and nobody wants mail for a page they closed.
+
+What its reader has switched off is suppressed and says so; when a message goes is decided in `quiet_hours`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +20,8 @@ from types import MappingProxyType
 
 from services.notify.domain.lifecycle import State
 from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Reach, Urgency, Why
+from services.notify.domain.preference import CHANNELS, DEFAULTS, Preferences
+from services.notify.domain.quiet_hours import HARM, LOUD, About, Decision, Timing, decide, late_from
 from services.notify.domain.reminder import reminders
 from shared.contracts import BookingChanged, EventType, SignInCodeRequested
 
@@ -69,17 +73,6 @@ class _Saying:
     lead_minutes: int = 0
 
 
-_CHANNELS: Mapping[Kind, tuple[Channel, ...]] = MappingProxyType(
-    {
-        Kind.CONFIRMATION: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
-        Kind.REMINDER: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
-        Kind.CHANGE: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
-        Kind.CANCELLATION: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
-        Kind.HOLD_LAPSED: (Channel.IN_APP,),
-        Kind.SIGN_IN_CODE: (Channel.SMS,),
-    }
-)
-
 _ENDS_OLDER: Mapping[EventType, Why] = MappingProxyType(
     {
         EventType.BOOKING_HELD: Why.NEWER_VERSION,
@@ -96,12 +89,16 @@ _ENDS_OLDER: Mapping[EventType, Why] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What planning must know besides the event: what was known of the booking, who can be reached, the rules, the time."""
+    """What planning must know besides the event.
+
+    That is: what was known of the booking, who can be reached, the operator's rules, the time, what the reader wants.
+    """
 
     known: Known | None
     reach: Reach
     rules: Rules
     now: datetime
+    preferences: Preferences = DEFAULTS
 
 
 def plan_booking(kind_of_event: EventType, booking: BookingChanged, at: Circumstances) -> Plan:
@@ -109,9 +106,7 @@ def plan_booking(kind_of_event: EventType, booking: BookingChanged, at: Circumst
     if at.known is not None and booking.version <= at.known.version:
         return Plan(silence=Why.STALE_EVENT)
     sayings = tuple(_sayings(kind_of_event, booking, at))
-    messages = tuple(
-        message for saying in sayings for message in _on_each_channel(saying, booking, at.reach, at.rules, at.now)
-    )
+    messages = tuple(message for saying in sayings for message in _on_each_channel(saying, booking, at))
     silence = None
     if not messages:
         silence = Why.ONLY_A_HOLD if booking.state == HELD or _leaves_a_hold(booking, at.known) else Why.NOTHING_TO_SAY
@@ -185,14 +180,16 @@ def _reminders(booking: BookingChanged) -> Iterator[_Saying]:
         )
 
 
-def _on_each_channel(
-    saying: _Saying, booking: BookingChanged, reach: Reach, rules: Rules, now: datetime
-) -> Iterable[Planned]:
-    for channel in _CHANNELS[saying.kind]:
-        if channel is Channel.SMS and saying.kind not in rules.sms_kinds:
+def _on_each_channel(saying: _Saying, booking: BookingChanged, at: Circumstances) -> Iterable[Planned]:
+    for channel in CHANNELS[saying.kind]:
+        if channel is Channel.SMS and saying.kind not in at.rules.sms_kinds:
             continue
         expires_at = saying.record_until if channel is Channel.IN_APP else saying.useful_until
-        obstacle = _obstacle(saying, channel, reach, now, expires_at)
+        obstacle = _obstacle(saying, channel, at, expires_at)
+        timed = _timed(saying, channel, booking, at, expires_at)
+        if obstacle is None and timed.at is None:
+            obstacle = timed.why
+        due_at = saying.due_at if obstacle or timed.at is None else timed.at
         yield Planned(
             key=BusinessKey(
                 subject_id=booking.booking_id,
@@ -202,20 +199,42 @@ def _on_each_channel(
                 recipient_id=booking.account_id,
                 channel=channel,
             ),
-            due_at=saying.due_at,
+            due_at=due_at,
             expires_at=expires_at,
             urgency=saying.urgency,
             state=State.SUPPRESSED if obstacle else State.PLANNED,
-            why=obstacle or saying.why,
+            why=obstacle or (saying.why if timed.why is Why.BY_DAY else timed.why),
         )
 
 
-def _obstacle(saying: _Saying, channel: Channel, reach: Reach, now: datetime, expires_at: datetime) -> Why | None:
+def _timed(
+    saying: _Saying, channel: Channel, booking: BookingChanged, at: Circumstances, useful_until: datetime
+) -> Decision:
+    """Return when it goes by `channel`: the quiet hours of its reader may hold it, bring it forward, or silence it."""
+    about = About(
+        starts_at=booking.starts_at,
+        local_start_before=booking.local_start_before,
+        lead_minutes=saying.lead_minutes,
+    )
+    timing = Timing(
+        due_at=saying.due_at,
+        late_from=late_from(saying.kind, about, useful_until),
+        useful_until=useful_until,
+        harm=HARM[saying.kind],
+        loud=channel in LOUD,
+        foreseen=saying.kind is Kind.REMINDER,
+    )
+    return decide(timing, at.preferences.quiet_hours, at.now)
+
+
+def _obstacle(saying: _Saying, channel: Channel, at: Circumstances, expires_at: datetime) -> Why | None:
     """Return the first reason not to send, or None. Reasons of time come first: they hold on every channel."""
-    elsewhere = channel is not Channel.IN_APP
+    elsewhere, reach, now = channel is not Channel.IN_APP, at.reach, at.now
+    unwanted = at.preferences.obstacle(saying.kind, channel, saying.lead_minutes)
     obstacles = (
         (saying.kind is Kind.REMINDER and saying.due_at <= now, Why.DUE_TIME_PASSED),
         (expires_at <= now, Why.NO_LONGER_USEFUL),
+        (unwanted is not None, unwanted),
         (elsewhere and not reach.readable, Why.CONTACT_UNREADABLE),
         (channel is Channel.EMAIL and not reach.email, Why.NO_EMAIL_ADDRESS),
         (channel is Channel.SMS and not reach.phone, Why.NO_PHONE_NUMBER),

@@ -18,7 +18,9 @@ from services.notify.domain.dispatch import Due, Lease, Move
 from services.notify.domain.lifecycle import OPEN, RECALLABLE, Action, State
 from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Urgency, Why
 from services.notify.domain.outcome import Outcome
+from services.notify.domain.preference import DEFAULTS
 from services.notify.store.bookings import read_appointment
+from services.notify.store.preferences import read as read_preferences
 from shared.ids import new_id
 
 _PLAN = text("""
@@ -58,7 +60,8 @@ _SILENCE = text("""
 """)
 
 _DUE = text("""
-    SELECT m.*, k.version AS known_version, k.appointment, k.contact
+    SELECT m.*, k.version AS known_version, k.appointment, k.contact,
+           p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off
     FROM (
       SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, expires_at, state,
              lease_token, attempt, sealed, visible_at
@@ -67,6 +70,7 @@ _DUE = text("""
         AND state IN ('planned', 'claimed', 'sending')
       ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
     ) m LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
+        LEFT JOIN preferences p ON p.account_id = m.recipient_id
     ORDER BY m.visible_at, m.id
 """)
 
@@ -253,4 +257,5 @@ def _due(row: Row[Any]) -> Due:
         known_version=row.known_version,
         appointment=read_appointment(row.appointment),
         contact=row.contact,
+        preferences=DEFAULTS if row.version is None else read_preferences(row),
     )

@@ -240,5 +240,12 @@ def test_the_document_has_an_example_of_every_answer_and_names_every_refusal() -
                 assert operation["summary"]
                 assert operation["description"]
     schemas = document["components"]["schemas"]
-    for name in ("MessagePage", "MessageShown", "PlannedMessages", "PlannedShown"):
+    for name in (
+        "MessagePage",
+        "MessageShown",
+        "PlannedMessages",
+        "PlannedShown",
+        "PreferencesShown",
+        "PreferencesWanted",
+    ):
         assert schemas[name]["examples"], name

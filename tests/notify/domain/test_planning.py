@@ -205,7 +205,9 @@ def test_whatever_the_event_nothing_is_planned_for_the_past_or_beyond_its_use(
     for one in plan.messages:
         if one.state is State.PLANNED:
             assert NOW <= one.due_at < one.expires_at
-        if one.key.kind is Kind.REMINDER:
+        moved_by_quiet_hours = one.why in {Why.BROUGHT_FORWARD, Why.HELD_UNTIL_MORNING}
+        assert one.key.channel is Channel.SMS or not moved_by_quiet_hours, "only what rings heeds the night"
+        if one.key.kind is Kind.REMINDER and not moved_by_quiet_hours:
             assert one.due_at == starts_at - timedelta(minutes=one.key.lead_minutes)
     if kind in {EventType.BOOKING_CONFIRMED, EventType.BOOKING_MOVED}:
         wanted = {lead for lead in leads if lead > 0}
