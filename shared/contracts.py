@@ -25,6 +25,7 @@ class EventType(StrEnum):
     BOOKING_HELD = "yuyue.booking.held.v1"
     BOOKING_CONFIRMED = "yuyue.booking.confirmed.v1"
     BOOKING_MOVED = "yuyue.booking.moved.v1"
+    BOOKING_PARTY_CHANGED = "yuyue.booking.party_changed.v1"
     BOOKING_CANCELLED = "yuyue.booking.cancelled.v1"
     BOOKING_CHECKED_IN = "yuyue.booking.checked_in.v1"
     BOOKING_COMPLETED = "yuyue.booking.completed.v1"
@@ -100,6 +101,7 @@ DATA_OF: dict[EventType, type[BookingChanged] | type[SignInCodeRequested]] = {
     EventType.BOOKING_HELD: BookingChanged,
     EventType.BOOKING_CONFIRMED: BookingChanged,
     EventType.BOOKING_MOVED: BookingChanged,
+    EventType.BOOKING_PARTY_CHANGED: BookingChanged,
     EventType.BOOKING_CANCELLED: BookingChanged,
     EventType.BOOKING_CHECKED_IN: BookingChanged,
     EventType.BOOKING_COMPLETED: BookingChanged,

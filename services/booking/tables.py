@@ -247,6 +247,9 @@ bookings = Table(
     Index("bookings_to_end", "ends_at", postgresql_where=text("state IN ('confirmed', 'checked_in')")),
 )
 
+# A claim's `position` is the member's place in the party as it was named: 0, 1, 2 … A member who leaves a party that goes
+# on without them stays on record, with no place, at -1 - position; the history says when, who did it and why.
+
 claims = Table(
     "claims",
     metadata,

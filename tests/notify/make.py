@@ -21,6 +21,7 @@ _STATE_OF: dict[EventType, str] = {
     EventType.BOOKING_HELD: "held",
     EventType.BOOKING_CONFIRMED: "confirmed",
     EventType.BOOKING_MOVED: "confirmed",
+    EventType.BOOKING_PARTY_CHANGED: "confirmed",
     EventType.BOOKING_CANCELLED: "cancelled",
     EventType.BOOKING_CHECKED_IN: "checked_in",
     EventType.BOOKING_COMPLETED: "completed",

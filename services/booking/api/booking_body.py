@@ -53,7 +53,7 @@ _EXAMPLE: dict[str, Any] = {
     "changed_at": "2026-11-23T10:01:00+08:00",
 }
 
-_BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.MOVE, Action.CANCEL)
+_BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.MOVE, Action.CANCEL, Action.CANCEL_MEMBER)
 
 
 class ServiceShown(Shown):
@@ -174,5 +174,6 @@ def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> l
         Action.CONFIRM: policy.approval or now >= booking.starts_at,
         Action.MOVE: too_late or now >= booking.starts_at or (policy.approval and state is State.CONFIRMED),
         Action.CANCEL: too_late,
+        Action.CANCEL_MEMBER: too_late or len(booking.claims) == 1 or booking.party_kind == PartyKind.COUPLE,
     }
     return [action for action in possible if not forbidden[action]]

@@ -1,18 +1,37 @@
-"""What may become of a booking that stands, beyond holding and confirming: another time."""
+"""What may become of a booking that stands, beyond holding and confirming: another time, a smaller party, a correction."""
 
+from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict
+from fastapi import Depends, Path
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from services.booking.api.booking_body import BookingShown
-from services.booking.api.bookings import ADMISSION, LIFE, BookingId, rendering
-from services.booking.api.deps import WriteDep, documented_write
+from services.booking.api.bookings import ADMISSION, LIFE, BookingId, Cancellation, read_visible, rendering
+from services.booking.api.deps import (
+    AT_WORK,
+    SignedInDep,
+    Write,
+    WriteDep,
+    documented_signed_in,
+    documented_write,
+    writing,
+)
+from services.booking.domain.alteration import cancel_deadline, why_not_cancel
+from services.booking.domain.booking import LIFECYCLE, Action, State
+from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
-from services.booking.domain.request import Move
-from shared.web import Strict, strict_router
+from services.booking.domain.request import Alter, Move
+from services.booking.domain.zone import local
+from shared.contracts import Words
+from shared.web import Shown, Strict, strict_router
 
 router = strict_router(prefix="/api/v1/bookings/{booking_id:uuid}", tags=["bookings"])
+
+StaffWriteDep = Annotated[Write, Depends(writing(*AT_WORK))]
+PersonId = Annotated[UUID, Path(description="The member of the party, as `people` names them.")]
 
 
 class NewTime(Strict):
@@ -21,6 +40,58 @@ class NewTime(Strict):
     slot_id: UUID
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"slot_id": "01936f2e-0000-7def-8a3b-000000000004"}]})
+
+
+class Correction(Strict):
+    """Why the record was wrong: it stands in the history."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "闸机故障，未能扫码"}]})
+
+
+class CancellationPreview(Shown):
+    """What cancelling would come to if it were done now."""
+
+    possible: bool
+    why_not: Annotated[Reason | None, Field(description="The code that cancelling would be refused with now.")]
+    cancel_by: Annotated[datetime, Field(description="The last moment at which the booker may cancel.")]
+    consequence: Annotated[Words, Field(description="What it costs and what follows, to be shown before the act.")]
+    slot_id: UUID
+    places_given_back: Annotated[int, Field(description="Places that become free for others at once.")]
+    told: Annotated[list[str], Field(description="Who gets a message of it: `booker`, or nobody.")]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "possible": True,
+                    "why_not": None,
+                    "cancel_by": "2026-11-28T15:30:00+08:00",
+                    "consequence": {
+                        "zh": "名额立即退还，供他人预约。不收取费用，也不影响您以后的预约。",
+                        "en": "Your places go back to the public at once. It costs nothing, and you may book again.",
+                    },
+                    "slot_id": "01936f2e-0000-7def-8a3b-000000000001",
+                    "places_given_back": 1,
+                    "told": ["booker"],
+                }
+            ]
+        }
+    )
+
+
+_COSTS_NOTHING = Words(
+    "名额立即退还，供他人预约。不收取费用，也不影响您以后的预约。",
+    "Your places go back to the public at once. It costs nothing, and you may book again.",
+)
+_TOO_LATE = Words(
+    "已过取消时间，名额继续为您保留。如不能前来，请告知场馆；未到将记为“未到”。",
+    "It is too late to cancel here, and your places stay kept. If you cannot come, please tell the venue; whoever does"
+    " not come is recorded as not attended.",
+)
+_NOTHING_LEFT = Words("该预约已结束，无可取消。", "This booking has ended; there is nothing to cancel.")
+_UNDER_WAY = Words("已签到，不能取消。", "The party has checked in; there is nothing to cancel any more.")
 
 
 @router.post(
@@ -56,3 +127,92 @@ async def move(booking_id: BookingId, wish: NewTime, asker: WriteDep) -> Respons
         expected_version=asker.expected_version,
     )
     return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
+
+
+@router.get(
+    "/cancellation",
+    summary="取消前预览 What cancelling would come to",
+    response_model=CancellationPreview,
+    **documented_signed_in(Reason.BOOKING_UNKNOWN),
+)
+async def preview(booking_id: BookingId, asker: SignedInDep) -> CancellationPreview:
+    """Until when it can be cancelled, what follows, what becomes free and who is told; changes nothing. 取消前预览。"""
+    booking, _ = await read_visible(asker, booking_id)
+    parts, now = asker.parts, asker.parts.clock()
+    catalogue = parts.catalogue.current
+    refused = why_not_cancel(booking, asker.actor, Facts(now=now, catalogue=catalogue))
+    policy = catalogue.policies[catalogue.services[booking.service_id].policy_id]
+    state = booking.state_at(now)
+    return CancellationPreview(
+        possible=refused is None,
+        why_not=None if refused is None else Reason(refused.reason),
+        cancel_by=local(cancel_deadline(policy.cancel_by, booking.starts_at)),
+        consequence=_consequence(state, possible=refused is None),
+        slot_id=booking.slot_id,
+        places_given_back=booking.seats if refused is None else 0,
+        told=["booker"] if refused is None and state is State.CONFIRMED else [],
+    )
+
+
+@router.post(
+    "/members/{person_id:uuid}/cancellation",
+    summary="取消其中一人 Cancel one member of the party",
+    response_model=BookingShown,
+    **documented_write(
+        *LIFE,
+        Reason.NOT_IN_PARTY,
+        Reason.COUPLE_NEEDS_BOTH,
+        Reason.PARTY_WRONG_SIZE,
+        Reason.TOO_LATE_TO_CANCEL,
+        if_match=True,
+    ),
+)
+async def cancel_member(
+    booking_id: BookingId, person_id: PersonId, asker: WriteDep, wish: Cancellation | None = None
+) -> Response:
+    """Take one person out; the others keep the booking. 取消其中一人。
+
+    Their place is free again, unless the party shares one place. When the last one goes, the booking is cancelled. A
+    couple needs both. The same last moment as for cancelling the whole.
+    """
+    request = Alter(
+        actor=asker.actor,
+        key=asker.key,
+        booking_id=booking_id,
+        action=Action.CANCEL_MEMBER,
+        expected_version=asker.expected_version,
+        person_id=person_id,
+        reason=None if wish is None else wish.reason,
+    )
+    return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
+
+
+@router.post(
+    "/correction",
+    summary="更正未到记录 Correct a no-show",
+    response_model=BookingShown,
+    **documented_write(*LIFE, Reason.TOO_LATE_TO_CORRECT, if_match=True),
+)
+async def correct(booking_id: BookingId, wish: Correction, asker: StaffWriteDep) -> Response:
+    """The venue's staff say that the party was there after all, and why. 更正未到记录。
+
+    Within seven days of the visit. The booking counts as checked in and, its time being over, is completed soon after;
+    both stand in its history.
+    """
+    request = Alter(
+        actor=asker.actor,
+        key=asker.key,
+        booking_id=booking_id,
+        action=Action.CORRECT,
+        expected_version=asker.expected_version,
+        reason=wish.reason,
+    )
+    return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
+
+
+def _consequence(state: State, *, possible: bool) -> Words:
+    if possible:
+        return _COSTS_NOTHING
+    if state is State.CONFIRMED:
+        return _TOO_LATE
+    return _NOTHING_LEFT if Action.COMPLETE not in LIFECYCLE[state] else _UNDER_WAY

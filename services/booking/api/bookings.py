@@ -319,7 +319,7 @@ async def look_up(wish: Lookup, asker: ReaderDep) -> Response:
 )
 async def one_booking(booking_id: BookingId, asker: SignedInDep) -> Response:
     """One booking, to its booker and to the venue's staff. 预约详情。"""
-    booking, answer = await _read(asker, booking_id)
+    booking, answer = await read_visible(asker, booking_id)
     if asker.visit.headers.get(b"if-none-match") == etag(booking.version):
         return Response(status_code=304, headers={"etag": etag(booking.version)})
     return answer.response()
@@ -333,7 +333,7 @@ async def one_booking(booking_id: BookingId, asker: SignedInDep) -> Response:
 )
 async def history(booking_id: BookingId, asker: SignedInDep) -> Response:
     """Every change of a booking: what, when, by which role, and why. 预约变更记录。"""
-    await _read(asker, booking_id)
+    await read_visible(asker, booking_id)
     async with asker.parts.engine.connect() as connection:
         entries = await read_history(connection, booking_id)
     items = [
@@ -362,7 +362,7 @@ async def _alter(asker: Write, booking_id: UUID, action: Action, reason: str | N
     return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
 
 
-async def _read(asker: SignedIn, booking_id: UUID) -> tuple[Booking, Answer]:
+async def read_visible(asker: SignedIn, booking_id: UUID) -> tuple[Booking, Answer]:
     """Return a booking that the asker may see, and how it looks.
 
     Raises:

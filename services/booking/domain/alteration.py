@@ -1,4 +1,4 @@
-"""What may be done to a booking that exists: extend, confirm, cancel, check in, and what the city's own sweep does.
+"""What may be done to a booking that exists: extend, confirm, cancel (whole or one member), check in, correct, and what the city's own sweep does.
 
 Whether the state allows it is the lifecycle's question (`booking.LIFECYCLE`); who may do it, and when, is asked here.
 """
@@ -11,11 +11,15 @@ from types import MappingProxyType
 from services.booking.domain.booking import Action, Booking, State, next_state
 from services.booking.domain.catalogue import Venue
 from services.booking.domain.facts import Change, Facts
+from services.booking.domain.leaving import is_in_party, without_member
 from services.booking.domain.policy import CancelBy, Policy
 from services.booking.domain.reason import Reason
-from services.booking.domain.request import Alter, Move
+from services.booking.domain.request import Actor, Alter, Move
 from services.booking.domain.zone import at_local, local_day
 from shared.refusal import Refused
+
+CORRECTED_WITHIN = timedelta(days=7)
+"""For so long after a visit staff may say that somebody was there after all; after it, what followed from it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ def alter(request: Alter, facts: Facts) -> Change:
             and what the action's own rule refuses.
     """
     booking = standing_booking(request, facts)
+    request = _as_whole(request, booking)
     state = next_state(booking, request.action, facts.now)
     service = facts.catalogue.services[booking.service_id]
     rule = _RULE_OF.get(request.action)
@@ -53,6 +58,16 @@ def alter(request: Alter, facts: Facts) -> Change:
         reason=request.reason,
     )
     return Change(before=booking, after=after, action=request.action.value, actor=request.actor)
+
+
+def why_not_cancel(booking: Booking, actor: Actor, facts: Facts) -> Refused | None:
+    """Return what `actor` would be refused with who cancelled `booking` now, or None where it would be cancelled."""
+    request = Alter(actor=actor, key=None, booking_id=booking.id, action=Action.CANCEL)
+    try:
+        alter(request, replace(facts, bookings={booking.id: booking}))
+    except Refused as refused:
+        return refused
+    return None
 
 
 def standing_booking(request: Alter | Move, facts: Facts) -> Booking:
@@ -100,6 +115,13 @@ def _may_see(request: Alter | Move, booking: Booking, facts: Facts) -> bool:
     return checks_in and request.actor.role == "staff" and not sensitive
 
 
+def _as_whole(request: Alter, booking: Booking) -> Alter:
+    """Return the request to cancel the booking, where the last member of its party is to leave."""
+    if request.action is Action.CANCEL_MEMBER and [claim.person_id for claim in booking.claims] == [request.person_id]:
+        return replace(request, action=Action.CANCEL)
+    return request
+
+
 def _extend(case: _Case) -> Booking:
     booking, policy = case.booking, case.policy
     if booking.extensions >= policy.hold_extensions:
@@ -123,6 +145,22 @@ def _cancel(case: _Case) -> Booking:
     if by_booker and booking.state is State.CONFIRMED and case.now > deadline:
         raise Refused(Reason.TOO_LATE_TO_CANCEL, cancel_by=deadline, starts_at=booking.starts_at)
     return booking
+
+
+def _cancel_member(case: _Case) -> Booking:
+    assert case.request.person_id is not None
+    is_in_party(case.booking, case.request.person_id)
+    return without_member(_cancel(case), case.request.person_id, case.policy)
+
+
+def _correct(case: _Case) -> Booking:
+    """Staff say that whoever was marked as absent was there: a person's word, so never the sweep's."""
+    if case.request.actor.role == "system" or not case.request.actor.serves(case.venue.id):
+        raise Refused(Reason.NOT_ALLOWED)
+    until = case.booking.ends_at + CORRECTED_WITHIN
+    if case.now > until:
+        raise Refused(Reason.TOO_LATE_TO_CORRECT, correctable_until=until)
+    return case.booking
 
 
 def _check_in(case: _Case) -> Booking:
@@ -157,9 +195,11 @@ _RULE_OF: Mapping[Action, Callable[[_Case], Booking]] = MappingProxyType(
         Action.EXTEND: _extend,
         Action.CONFIRM: _confirm,
         Action.CANCEL: _cancel,
+        Action.CANCEL_MEMBER: _cancel_member,
         Action.CHECK_IN: _check_in,
         Action.COMPLETE: _complete,
         Action.MARK_NO_SHOW: _mark_no_show,
+        Action.CORRECT: _correct,
     }
 )
 """What an action asks beyond the lifecycle; lapsing asks nothing more."""

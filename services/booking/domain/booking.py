@@ -6,6 +6,8 @@
       +-> cancelled, lapsed
 
 A booking that is moved to another time stays what it was, held or confirmed: same id, same reference, next version.
+So does one that a member of its party leaves; when the last one leaves, it is cancelled. A no-show that staff correct
+goes back to checked in, and from there is completed as any visit that is over.
 
 A booking claims places in slots for people. A claim is live unless its booking was cancelled or lapsed: a place that
 was used, or that nobody came for, stays taken. The places of a slot's live claims, and its walk-ins, are its `taken`.
@@ -38,10 +40,12 @@ class Action(StrEnum):
     MOVE = "move"
     CONFIRM = "confirm"
     CANCEL = "cancel"
+    CANCEL_MEMBER = "cancel_member"
     LAPSE = "lapse"
     CHECK_IN = "check_in"
     COMPLETE = "complete"
     MARK_NO_SHOW = "mark_no_show"
+    CORRECT = "correct"
 
 
 class Channel(StrEnum):
@@ -59,18 +63,20 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
             Action.MOVE: State.HELD,
             Action.CONFIRM: State.CONFIRMED,
             Action.CANCEL: State.CANCELLED,
+            Action.CANCEL_MEMBER: State.HELD,
             Action.LAPSE: State.LAPSED,
         },
         State.CONFIRMED: {
             Action.CHECK_IN: State.CHECKED_IN,
             Action.MOVE: State.CONFIRMED,
             Action.CANCEL: State.CANCELLED,
+            Action.CANCEL_MEMBER: State.CONFIRMED,
             Action.MARK_NO_SHOW: State.NO_SHOW,
         },
         State.CHECKED_IN: {Action.COMPLETE: State.COMPLETED},
         State.COMPLETED: {},
         State.CANCELLED: {},
-        State.NO_SHOW: {},
+        State.NO_SHOW: {Action.CORRECT: State.CHECKED_IN},
         State.LAPSED: {},
     }
 )
@@ -90,7 +96,12 @@ EVENT_OF: Mapping[State, EventType] = MappingProxyType(
     }
 )
 
-EVENT_OF_ACTION: Mapping[str, EventType] = MappingProxyType({Action.MOVE.value: EventType.BOOKING_MOVED})
+EVENT_OF_ACTION: Mapping[str, EventType] = MappingProxyType(
+    {
+        Action.MOVE.value: EventType.BOOKING_MOVED,
+        Action.CANCEL_MEMBER.value: EventType.BOOKING_PARTY_CHANGED,
+    }
+)
 """Events of actions that leave the state as it is and still are news; they go before the state's own."""
 
 

@@ -58,7 +58,10 @@ class Book:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alter:
-    """Do `action` to a booking. `expected_version` is what the asker last saw; `venue_id` the door where staff stand."""
+    """Do `action` to a booking. `expected_version` is what the asker last saw; `venue_id` the door where staff stand.
+
+    `person_id` is the member of the party whom `cancel_member` is about.
+    """
 
     actor: Actor
     key: Key | None
@@ -66,6 +69,7 @@ class Alter:
     action: Action
     expected_version: int | None = None
     venue_id: str | None = None
+    person_id: UUID | None = None
     reason: str | None = None
 
 

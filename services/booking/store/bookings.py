@@ -19,7 +19,7 @@ _BY_ID = text(f"{_SELECT} WHERE b.id = :id")
 _BY_REFERENCE = text(f"{_SELECT} WHERE b.reference = :reference")
 _BY_REFERENCE_AND_BIRTH_DATE = text(
     f"{_SELECT} WHERE b.reference = :reference AND EXISTS (SELECT FROM claims o JOIN persons p ON p.id = o.person_id"
-    " WHERE o.booking_id = b.id AND p.birth_date = :birth_date)"
+    " WHERE o.booking_id = b.id AND o.position >= 0 AND p.birth_date = :birth_date)"
 )
 _OF_ACCOUNT_UPCOMING = text(
     f"{_SELECT} WHERE b.account_id = :account_id AND b.ends_at >= :now"

@@ -36,7 +36,8 @@ BOOKING_COLUMNS = (
 
 CLAIMS_OF_BOOKING = (
     "CROSS JOIN LATERAL (SELECT array_agg(person_id ORDER BY position) AS person_ids,"
-    " array_agg(seats ORDER BY position) AS seats FROM claims WHERE booking_id = b.id) c"
+    " array_agg(seats ORDER BY position) AS seats FROM claims WHERE booking_id = b.id"
+    " AND position >= 0) c"
 )
 
 _TOUCHED = (

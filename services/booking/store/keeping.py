@@ -173,11 +173,30 @@ _MOVE = text(
     UPDATE claims c
     SET slot_id = given.slot_id, service_id = given.service_id, venue_id = given.venue_id, kind = given.kind,
         starts_at = given.starts_at, ends_at = given.ends_at, live = given.live
-    FROM given_move given WHERE c.booking_id = given.id
+    FROM given_move given WHERE c.booking_id = given.id AND c.position >= 0
     """  # noqa: S608 - names of our own tables and columns
 )
 """Only for batches with a move, after what is given up and before the rest: a claim is one row that changes its slot, so
 that no moment has two of it or none. The version is checked by the statement that follows, in the same transaction."""
+
+_LEFT = {"booking_id": "UUID", "person_id": "UUID"}
+_STAYED = {"booking_id": "UUID", "person_id": "UUID", "seats": "SMALLINT", "party_kind": "TEXT"}
+_LEAVE = text(
+    f"""
+    WITH given_stay AS MATERIALIZED (SELECT given.* FROM {_given("stayed", _STAYED)}),
+    became AS (
+        UPDATE bookings b SET party_kind = given.party_kind
+        FROM (SELECT DISTINCT booking_id, party_kind FROM given_stay) given WHERE b.id = given.booking_id
+    ),
+    stayed AS (
+        UPDATE claims c SET seats = given.seats
+        FROM given_stay given WHERE c.booking_id = given.booking_id AND c.person_id = given.person_id
+    )
+    UPDATE claims c SET live = false, position = -1 - c.position
+    FROM {_given("left", _LEFT)} WHERE c.booking_id = given.booking_id AND c.person_id = given.person_id
+    """  # noqa: S608 - names of our own tables and columns
+)
+"""Only for batches in which a member leaves a party: whoever leaves stays on record, below position 0, without a place."""
 
 
 async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
@@ -192,6 +211,9 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     released = [after.id for before, after in altered if after.state not in LIVE or after.slot_id != before.slot_id]
     if released:
         await tx.execute(_RELEASE, {"booking_ids": released})
+    shrunk = [(before, after) for before, after in altered if len(after.claims) < len(before.claims)]
+    if shrunk:
+        await tx.execute(_LEAVE, _leave_binds(shrunk))
     if moved:
         await tx.execute(_MOVE, _columns("moved", _MOVED, [(one.id, one.slot_id, one.state in LIVE) for one in moved]))
     binds: dict[str, Any] = {"now": ledger.now}
@@ -259,6 +281,15 @@ def _altered_row(before: Booking, after: Booking) -> tuple[Any, ...]:
 def _claim_rows(booking: Booking) -> list[tuple[Any, ...]]:
     live = booking.state in LIVE
     return [(booking.id, claim.person_id, position, claim.seats, live) for position, claim in enumerate(booking.claims)]
+
+
+def _leave_binds(shrunk: Sequence[tuple[Booking, Booking]]) -> dict[str, Any]:
+    left, stayed = [], []
+    for before, after in shrunk:
+        staying = {claim.person_id for claim in after.claims}
+        left += [(after.id, claim.person_id) for claim in before.claims if claim.person_id not in staying]
+        stayed += [(after.id, claim.person_id, claim.seats, after.party_kind) for claim in after.claims]
+    return _columns("left", _LEFT, left) | _columns("stayed", _STAYED, stayed)
 
 
 def _counted_rows(ledger: Ledger) -> list[tuple[Any, ...]]:

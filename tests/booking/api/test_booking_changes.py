@@ -1,15 +1,20 @@
-"""Changing a booking that stands, over HTTP: another time."""
+"""Changing a booking that stands, over HTTP: another time, a smaller party, a look before cancelling, a correction."""
 
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from services.booking.api.booking_body import BookingShown
+from services.booking.api.booking_changes import CancellationPreview
+from services.booking.domain.account import Role
 from services.booking.domain.slot import Slot
+from services.booking.sweeps import Sweeps
 from shared.http import Response
 from tests import make, world
 from tests.booking.api.caller import Caller, problem
 from tests.booking.api.town import at, book, person, read
+
+SECOND = "210202198001011238"
 
 
 async def ask(caller: Caller, path: str, body: Any, **headers: str) -> Response:
@@ -53,7 +58,7 @@ async def test_a_refused_move_says_why_and_where_else_and_leaves_the_booking(api
     full, free = at(old, days=1), at(old, days=2)
     resident, before = await booked(api, old, full, free)
     neighbour = await api.sign_in("13900005678")
-    answer = await book(neighbour, await person(neighbour, "210202198001011238"), str(full.id))
+    answer = await book(neighbour, await person(neighbour, SECOND), str(full.id))
     path = f"/api/v1/bookings/{before['id']}"
     refused = problem(await ask(resident, f"{path}/move", {"slot_id": str(full.id)}), 409, "slot_full")
     assert answer.status_code == 201
@@ -75,3 +80,100 @@ async def test_after_the_last_moment_the_time_stands(api: Caller) -> None:
     path = f"/api/v1/bookings/{before['id']}"
     problem(await ask(resident, f"{path}/move", {"slot_id": str(new.id)}), 409, "too_late_to_move")
     assert (await resident.get(path)).json()["actions"] == []
+
+
+async def test_one_of_two_leaves_and_then_the_other(api: Caller) -> None:
+    slot = make.slot()
+    await world.put_slots(api.engine, slot)
+    resident = await api.sign_in()
+    people = [await person(resident), await person(resident, SECOND)]
+    group = {"slot_id": str(slot.id), "people": people, "party": "group", "confirm": True}
+    before = (await resident.post("/api/v1/bookings", group)).json()
+    assert before["actions"] == ["move", "cancel", "cancel_member"]
+    path = f"/api/v1/bookings/{before['id']}"
+    wish = {"reason": "孩子生病了"}
+    problem(await ask(resident, f"{path}/members/{uuid4()}/cancellation", wish), 404, "not_in_party")
+    stale = await ask(resident, f"{path}/members/{people[0]}/cancellation", wish, if_match='"9"')
+    problem(stale, 412, "stale_version")
+    shown = read(BookingShown, await ask(resident, f"{path}/members/{people[0]}/cancellation", wish, if_match='"1"'))
+    assert ([str(one.person_id) for one in shown.people], shown.seats, shown.reason) == ([people[1]], 1, "孩子生病了")
+    assert (shown.party, shown.version, [one.value for one in shown.actions]) == ("one_person", 2, ["move", "cancel"])
+    shown = read(BookingShown, await ask(resident, f"{path}/members/{people[1]}/cancellation", None))
+    assert (shown.state, shown.version) == ("cancelled", 3)
+    types = [row["type"] for row in await api.rows("outbox")]
+    assert types[-2:] == ["yuyue.booking.party_changed.v1", "yuyue.booking.cancelled.v1"]
+
+
+async def test_a_couple_needs_both(api: Caller) -> None:
+    slot = make.slot()
+    await world.put_slots(api.engine, slot)
+    resident = await api.sign_in()
+    people = [await person(resident), await person(resident, SECOND)]
+    couple = {"slot_id": str(slot.id), "people": people, "party": "couple", "confirm": True}
+    before = (await resident.post("/api/v1/bookings", couple)).json()
+    path = f"/api/v1/bookings/{before['id']}"
+    assert before["actions"] == ["move", "cancel"]
+    problem(await ask(resident, f"{path}/members/{people[0]}/cancellation", None), 409, "couple_needs_both")
+    assert (await resident.get(path)).json() == before
+
+
+async def test_what_cancelling_comes_to_is_shown_before_and_changes_nothing(api: Caller) -> None:
+    slot = make.slot()
+    resident, before = await booked(api, slot)
+    path = f"/api/v1/bookings/{before['id']}"
+    shown = read(CancellationPreview, await resident.get(f"{path}/cancellation"))
+    assert (shown.possible, shown.why_not, shown.places_given_back, shown.told) == (True, None, 1, ["booker"])
+    assert (shown.slot_id, shown.cancel_by) == (slot.id, slot.starts_at - timedelta(minutes=60))
+    assert "costs nothing" in shown.consequence.en
+    assert (await resident.get(path)).json() == before
+    stranger = await api.sign_in("13900005678")
+    problem(await stranger.get(f"{path}/cancellation"), 404, "booking_unknown")
+    api.clock.set(slot.starts_at - timedelta(minutes=59))
+    resident = await api.sign_in()
+    shown = read(CancellationPreview, await resident.get(f"{path}/cancellation"))
+    assert (shown.possible, shown.why_not, shown.places_given_back) == (False, "too_late_to_cancel", 0)
+    assert (shown.told, "未到" in shown.consequence.zh) == ([], True)
+    problem(await ask(resident, f"{path}/cancellation", None), 409, "too_late_to_cancel")
+
+
+async def test_a_hold_is_given_up_and_an_end_is_an_end(api: Caller) -> None:
+    slot = make.slot()
+    await world.put_slots(api.engine, slot)
+    resident = await api.sign_in()
+    held = (await book(resident, await person(resident), str(slot.id), confirm=False)).json()
+    path = f"/api/v1/bookings/{held['id']}/cancellation"
+    shown = read(CancellationPreview, await resident.get(path))
+    assert (shown.possible, shown.told) == (True, []), "whoever gives up a hold is told nothing"
+    assert (await ask(resident, path, None)).status_code == 200
+    shown = read(CancellationPreview, await resident.get(path))
+    assert (shown.possible, shown.why_not) == (False, "wrong_state")
+    assert "ended" in shown.consequence.en
+
+
+async def test_staff_correct_a_no_show_with_a_reason_and_it_stands_in_the_history(api: Caller) -> None:
+    slot = make.slot()
+    resident, before = await booked(api, slot)
+    path = f"/api/v1/bookings/{before['id']}"
+    api.clock.set(slot.ends_at + timedelta(hours=1))
+    sweeps = Sweeps(api.engine, api.parts.desk, api.clock)
+    await sweeps.end_visits()
+    staff = await api.at_work(Role.STAFF, "gate")
+    resident = await api.sign_in()
+    wish = {"reason": "闸机故障"}
+    problem(await ask(resident, f"{path}/correction", wish), 403, "not_allowed")
+    problem(await ask(staff, f"{path}/correction", {"reason": ""}), 422, "invalid_request")
+    shown = read(BookingShown, await ask(staff, f"{path}/correction", wish, if_match='"2"'))
+    assert (shown.state, shown.version) == ("checked_in", 3)
+    problem(await ask(staff, f"{path}/correction", wish), 409, "wrong_state")
+    entries = (await resident.get(f"{path}/history")).json()["items"]
+    assert (entries[-1]["action"], entries[-1]["by"], entries[-1]["reason"]) == ("correct", "staff", "闸机故障")
+
+
+async def test_after_a_week_a_no_show_stands(api: Caller) -> None:
+    slot = make.slot()
+    _, before = await booked(api, slot)
+    api.clock.set(slot.ends_at + timedelta(days=7, seconds=1))
+    await Sweeps(api.engine, api.parts.desk, api.clock).end_visits()
+    staff = await api.at_work(Role.STAFF, "gate")
+    refused = await ask(staff, f"/api/v1/bookings/{before['id']}/correction", {"reason": "late"})
+    problem(refused, 409, "too_late_to_correct")
