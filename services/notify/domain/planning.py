@@ -6,9 +6,10 @@ one that is newer puts an end to every message of an older version that can stil
 A reminder that would have been due by the time its booking is confirmed is dropped with its reason and never sent
 late: the confirmation, which goes at that very moment, says the same. A hold gets no message, for its holder is
 looking at it; moving a hold is no news either. A booking that moves ends the reminders of its old time, plans those of
-the new one, and is told with both times: whoever reads only one of two messages must know which to keep. A hold that
-ran out gets a line in the in-app inbox alone: whoever believes that a place is booked must be able to find out that it
-is not, and nobody wants mail for a page they closed.
+the new one, and is told with both times: whoever reads only one of two messages must know which to keep. A party that
+gets smaller is reminded as before: whoever took a member out has seen it done. A hold that ran out gets a line in the
+in-app inbox alone: whoever believes that a place is booked must be able to find out that it is not, and nobody wants
+mail for a page they closed.
 
 What its reader has switched off is suppressed and says so; when a message goes is decided in `quiet_hours`.
 """
@@ -78,6 +79,7 @@ _ENDS_OLDER: Mapping[EventType, Why] = MappingProxyType(
         EventType.BOOKING_HELD: Why.NEWER_VERSION,
         EventType.BOOKING_CONFIRMED: Why.NEWER_VERSION,
         EventType.BOOKING_MOVED: Why.NEWER_VERSION,
+        EventType.BOOKING_PARTY_CHANGED: Why.NEWER_VERSION,
         EventType.BOOKING_CANCELLED: Why.BOOKING_CANCELLED,
         EventType.BOOKING_CHECKED_IN: Why.BOOKING_CHECKED_IN,
         EventType.BOOKING_COMPLETED: Why.BOOKING_OVER,
@@ -142,6 +144,8 @@ def _sayings(kind_of_event: EventType, booking: BookingChanged, at: Circumstance
             yield from _reminders(booking)
         case EventType.BOOKING_MOVED if booking.state != HELD:
             yield _news(Kind.CHANGE, Why.MOVED, booking, at.now)
+            yield from _reminders(booking)
+        case EventType.BOOKING_PARTY_CHANGED if booking.state != HELD:
             yield from _reminders(booking)
         case EventType.BOOKING_CANCELLED if not _leaves_a_hold(booking, at.known):
             yield _news(Kind.CANCELLATION, Why.CANCELLED, booking, at.now)

@@ -122,6 +122,15 @@ def test_a_move_is_told_at_once_and_reminders_follow_to_the_new_time() -> None:
     assert plan.supersede is Why.NEWER_VERSION
 
 
+def test_a_smaller_party_is_reminded_as_before_and_a_hold_is_not() -> None:
+    smaller = booking(version=2, party_size=2)
+    plan = plan_booking(EventType.BOOKING_PARTY_CHANGED, smaller, at(known=Known(version=1, state="confirmed")))
+    assert set(told(plan)) == {(Kind.REMINDER, DAY), (Kind.REMINDER, HOURS_2)}
+    assert plan.supersede is Why.NEWER_VERSION
+    held = plan_booking(EventType.BOOKING_PARTY_CHANGED, replace(smaller, state="held"), at())
+    assert (held.messages, held.silence) == ((), Why.ONLY_A_HOLD)
+
+
 def test_moving_a_hold_is_not_told() -> None:
     moved = booking(version=2, state="held", local_start_before="2026-11-28 16:30")
     plan = plan_booking(EventType.BOOKING_MOVED, moved, at(known=Known(version=1, state="held")))
@@ -209,7 +218,7 @@ def test_whatever_the_event_nothing_is_planned_for_the_past_or_beyond_its_use(
         assert one.key.channel is Channel.SMS or not moved_by_quiet_hours, "only what rings heeds the night"
         if one.key.kind is Kind.REMINDER and not moved_by_quiet_hours:
             assert one.due_at == starts_at - timedelta(minutes=one.key.lead_minutes)
-    if kind in {EventType.BOOKING_CONFIRMED, EventType.BOOKING_MOVED}:
+    if kind in {EventType.BOOKING_CONFIRMED, EventType.BOOKING_MOVED, EventType.BOOKING_PARTY_CHANGED}:
         wanted = {lead for lead in leads if lead > 0}
         for channel in (Channel.IN_APP, Channel.EMAIL):
             reminders = {key.lead_minutes for key in keys if key.kind is Kind.REMINDER and key.channel is channel}
