@@ -18,6 +18,8 @@ from shared.embedded.children import Program
 URLS = ("BOOKING_DATABASE_URL", "NOTIFY_DATABASE_URL", "NATS_URL")
 """Where the servers are, when somebody else runs them; all of them or none."""
 PRIVATE = ("BOOKING_", "NOTIFY_", "SINK_", "NATS_", "YUYUE_")
+SMS_APP_ID = "1400000000"
+"""Sample; only Tencent asks for one."""
 SMS_SIGN_NAME = "大连预约"
 MAIL_FROM = "yuyue@dalian.test"
 STOP_SECONDS = 15.0
@@ -124,7 +126,8 @@ class House:
         web, smtp = self.listeners.sink.fileno(), self.listeners.smtp.fileno()
         command = ["sink", "--fd", str(web), "--smtp-fd", str(smtp), "--data", str(self.data)]
         key_id, secret = self._sink_key()
-        told = {"SINK_ACCESS_KEY_ID": key_id, "SINK_ACCESS_KEY_SECRET": secret}
+        app_id = self.environment.get("NOTIFY_SMS_APP_ID") or SMS_APP_ID
+        told = {"SINK_ACCESS_KEY_ID": key_id, "SINK_ACCESS_KEY_SECRET": secret, "SINK_SMS_APP_ID": app_id}
         return self._program("sink", command, told, pass_fds=(web, smtp))
 
     def _served(self, name: str, command: str, told: Environment, listener: socket.socket) -> Program:
@@ -184,6 +187,7 @@ class House:
                 "NOTIFY_SMS_ACCESS_KEY_ID": key_id,
                 "NOTIFY_SMS_ACCESS_KEY_SECRET": secret,
                 "NOTIFY_SMS_SIGN_NAME": SMS_SIGN_NAME,
+                "NOTIFY_SMS_APP_ID": SMS_APP_ID,
             }
         return told
 

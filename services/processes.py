@@ -92,13 +92,17 @@ def notify_worker() -> None:
 @click.option("--smtp-fd", type=int, help="Take mail on this open listening socket instead of --host and --smtp-port.")
 @click.option("--data", type=click.Path(path_type=Path), default=Path("var"), show_default=True)
 def sink(host: str, port: int, fd: int | None, **options: Any) -> None:
-    """The stand-in for the mail server and the SMS provider; its access key is in SINK_ACCESS_KEY_ID and _SECRET."""
+    """The stand-in for the mail server and the SMS provider; its access key is in SINK_ACCESS_KEY_ID and _SECRET.
+
+    The SmsSdkAppId that it knows where it is spoken to as Tencent is in SINK_SMS_APP_ID, or 1400000000.
+    """
     key = [os.environ.get(f"SINK_ACCESS_KEY_{part}", "") for part in ("ID", "SECRET")]
     if not all(key):
         raise click.ClickException("set SINK_ACCESS_KEY_ID and SINK_ACCESS_KEY_SECRET")
     make, run = (import_from_string(f"services.sink.main:{name}") for name in ("Sink.at", "run"))
     smtp = _socket(host, options["smtp_port"], options["smtp_fd"])
-    asyncio.run(run(make(options["data"], *key), _socket(host, port, fd), smtp))
+    app = [app_id] if (app_id := os.environ.get("SINK_SMS_APP_ID")) else []
+    asyncio.run(run(make(options["data"], *key, *app), _socket(host, port, fd), smtp))
 
 
 def _socket(host: str, port: int, fd: int | None) -> socket.socket:

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
+from jinja2.nodes import Name
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -46,6 +47,7 @@ class Rendered:
 class RenderedSms:
     """A text message as mainland providers want it: the code of an approved template and its variables.
 
+    `parameters` stand in the order in which the text first uses them.
     `text` is what the phone will show, kept for people to read; `fingerprint` is its SHA-256.
     """
 
@@ -223,7 +225,7 @@ def _read(
         text, used = _compile(environment, given["text"], variables, f"{where}, sms")
         _require({"reference", "code"} & {variable.name for variable in variables} - used, f"{where}, sms")
         _render(text, values, where)
-        sms = _Sms(code=str(given["code"]), text=text, parameters=tuple(sorted(used)))
+        sms = _Sms(code=str(given["code"]), text=text, parameters=_in_order(environment, given["text"], used))
     return _Words(version=version, title=title, body=body, sms=sms)
 
 
@@ -241,6 +243,12 @@ def _compile(
     if unknown:
         raise TemplateFault(f"{where}: may not use {', '.join(sorted(unknown))}")
     return template, used
+
+
+def _in_order(environment: ImmutableSandboxedEnvironment, source: str, used: set[str]) -> tuple[str, ...]:
+    """Return the variables as they first appear in the text: some providers number them."""
+    names = (node.name for node in environment.parse(source).find_all(Name))
+    return tuple(dict.fromkeys(name for name in names if name in used))
 
 
 def _require(missing: set[str], where: str) -> None:

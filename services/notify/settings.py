@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -12,6 +12,7 @@ from shared.settings import Settings
 
 Positive = Annotated[int, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
+SmsProvider = Literal["aliyun", "tencent"]
 _ADDRESS = r"^https?://[^/?#]+(/[^?#]*[^/?#])?$"
 
 
@@ -57,13 +58,26 @@ class NotifySettings(Settings):
     )
     mail_from_name: str = Field(default="预约平台 Yuyue", description="Sender's name as mail programs show it.")
 
+    sms_provider: SmsProvider = Field(default="aliyun", description="Whose SendSms it is: `aliyun` or `tencent`.")
     sms_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/?#]+/?$",
-        description="Endpoint of Aliyun's SendSms (`https://dysmsapi.aliyuncs.com`). Without one no text message is sent, sign-in codes included.",
+        description="Endpoint of SendSms (`https://dysmsapi.aliyuncs.com`, `https://sms.tencentcloudapi.com`). Without one no text message is sent, sign-in codes included.",
     )
-    sms_access_key_id: str = Field(default="", description="AccessKey ID of the SMS account.")
-    sms_access_key_secret: SecretStr = Field(default=SecretStr(""), description="AccessKey secret of the SMS account.")
+    sms_access_key_id: str = Field(
+        default="", description="AccessKey ID of the SMS account; what Tencent calls SecretId."
+    )
+    sms_access_key_secret: SecretStr = Field(
+        default=SecretStr(""), description="AccessKey secret of the SMS account; what Tencent calls SecretKey."
+    )
+    sms_app_id: str = Field(
+        default="", pattern=r"^\d*$", description="SmsSdkAppId of the SMS application; only Tencent has one."
+    )
+    sms_region: str = Field(
+        default="ap-guangzhou",
+        pattern=r"^[a-z]+(-[a-z0-9]+)*$",
+        description="Region that answers; only Tencent asks for one.",
+    )
     sms_sign_name: str = Field(
         default="", description="The approved signature that stands before every text message, for example 大连预约."
     )
@@ -103,6 +117,8 @@ class NotifySettings(Settings):
             raise ValueError(
                 "NOTIFY_SMS_URL needs NOTIFY_SMS_ACCESS_KEY_ID, NOTIFY_SMS_ACCESS_KEY_SECRET and NOTIFY_SMS_SIGN_NAME"
             )
+        if self.sms_url and self.sms_provider == "tencent" and not self.sms_app_id:
+            raise ValueError("NOTIFY_SMS_PROVIDER=tencent needs NOTIFY_SMS_APP_ID")
         return self
 
 

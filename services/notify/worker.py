@@ -10,8 +10,10 @@ import secrets
 from typing import Any
 
 from services.notify import tables
+from services.notify.channels.carrier import Carrier, TextMessage
 from services.notify.channels.email import MailServer, Smtp
 from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
+from services.notify.channels.sms_tencent import TencentAccount, TencentSms
 from services.notify.compose import Composer
 from services.notify.consume import Planner
 from services.notify.deliver import Delivery, Route
@@ -115,14 +117,25 @@ def routes(settings: NotifySettings, composer: Composer, client: Client, clock: 
     if settings.sms_url is None:
         _log.warning("sms_not_set_up: NOTIFY_SMS_URL is not set, so nobody can sign in by phone")
     else:
-        account = AliyunAccount(
-            url=settings.sms_url,
-            access_key_id=settings.sms_access_key_id,
-            access_key_secret=settings.sms_access_key_secret.get_secret_value(),
+        carrier = _sms_carrier(settings, settings.sms_url, client, clock)
+        found[Channel.SMS] = Route(composer.text_message, carrier)
+    return found
+
+
+def _sms_carrier(settings: NotifySettings, url: str, client: Client, clock: Clock) -> Carrier[TextMessage]:
+    key_id, secret = settings.sms_access_key_id, settings.sms_access_key_secret.get_secret_value()
+    if settings.sms_provider == "tencent":
+        tencent = TencentAccount(
+            url=url,
+            secret_id=key_id,
+            secret_key=secret,
+            app_id=settings.sms_app_id,
+            region=settings.sms_region,
             sign_name=settings.sms_sign_name,
         )
-        found[Channel.SMS] = Route(composer.text_message, AliyunSms(account, client, clock))
-    return found
+        return TencentSms(tencent, client, clock)
+    aliyun = AliyunAccount(url=url, access_key_id=key_id, access_key_secret=secret, sign_name=settings.sms_sign_name)
+    return AliyunSms(aliyun, client, clock)
 
 
 def _mail_server(settings: NotifySettings, host: str) -> MailServer:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import uvicorn
 from ruamel.yaml import YAML
@@ -17,12 +18,14 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
-from services.sink import page, sms
+from services.sink import page, sms, sms_tencent
 from services.sink.mail import MailFolder, smtp_protocol
 
 SHOWN = 200
 FOUND = 1000
 BODY_BYTES = 64_000
+SMS_APP_ID = "1400000000"
+"""The SmsSdkAppId that the stand-in for Tencent knows unless told otherwise."""
 TEMPLATES = Path(__file__).parents[1] / "notify" / "templates"
 """The texts that a real provider would have approved beforehand."""
 
@@ -63,16 +66,24 @@ class Sink:
     mail: MailFolder
     texts: SmsFile
     provider: sms.SmsProvider
+    tencent: sms_tencent.TencentProvider
 
     @classmethod
-    def at(cls, data: Path, access_key_id: str, access_key_secret: str) -> "Sink":
-        """Return the sink over a data folder."""
+    def at(cls, data: Path, access_key_id: str, access_key_secret: str, app_id: str = SMS_APP_ID) -> "Sink":
+        """Return the sink over a data folder; both SMS providers know the one key, and the same approved templates."""
         data.mkdir(parents=True, exist_ok=True)
-        provider = sms.SmsProvider(access_key_id, access_key_secret, approved_templates(TEMPLATES))
-        return cls(MailFolder(data / "mail"), SmsFile(data / "sms.jsonl"), provider)
+        templates = approved_templates(TEMPLATES)
+        return cls(
+            mail=MailFolder(data / "mail"),
+            texts=SmsFile(data / "sms.jsonl"),
+            provider=sms.SmsProvider(access_key_id, access_key_secret, templates),
+            tencent=sms_tencent.TencentProvider(
+                secret_id=access_key_id, secret_key=access_key_secret, app_id=app_id, templates=templates
+            ),
+        )
 
     def app(self) -> Starlette:
-        """Return the HTTP side; the text messages' endpoint is `POST /`, as the provider's."""
+        """Return the HTTP side; the text messages' endpoint is `POST /`, as at both providers."""
         routes = [
             Route("/", self.take_sms, methods=["POST"]),
             Route("/", self.show, methods=["GET"]),
@@ -82,8 +93,7 @@ class Sink:
         return Starlette(routes=routes)
 
     async def take_sms(self, request: HttpRequest) -> JSONResponse:
-        """Do as Aliyun's SendSms."""
-        request_id = os.urandom(16).hex().upper()
+        """Do as the SendSms of Aliyun or of Tencent, whichever is addressed."""
         arrived = sms.Request(
             method=request.method,
             path=request.url.path,
@@ -91,15 +101,39 @@ class Sink:
             headers={name.lower(): value for name, value in request.headers.items()},
             body=await _body(request),
         )
+        if "x-tc-action" in arrived.headers:
+            return await self._as_tencent(arrived)
+        return await self._as_aliyun(arrived)
+
+    async def _as_aliyun(self, arrived: sms.Request) -> JSONResponse:
+        request_id = os.urandom(16).hex().upper()
         try:
             taken = self.provider.take(arrived, datetime.now(UTC))
         except sms.RefusedSms as refused:
             print(f"sms refused: {refused.code}", flush=True)  # noqa: T201 - this line is what the sink is for
             answer = {"Code": refused.code, "Message": str(refused), "RequestId": request_id}
             return JSONResponse(answer, refused.status)
-        await self.texts.add(taken)
-        print(f"sms to {', '.join(taken.to)}: {taken.text}", flush=True)  # noqa: T201
+        await self._keep(taken)
         return JSONResponse({"Code": "OK", "Message": "OK", "BizId": taken.biz_id, "RequestId": request_id})
+
+    async def _as_tencent(self, arrived: sms.Request) -> JSONResponse:
+        request_id = str(uuid4())
+        try:
+            taken = self.tencent.take(arrived, datetime.now(UTC))
+        except sms_tencent.RefusedRequest as refused:
+            print(f"sms refused: {refused.code}", flush=True)  # noqa: T201 - as above
+            error = {"Code": refused.code, "Message": str(refused)}
+            return JSONResponse({"Response": {"Error": error, "RequestId": request_id}})
+        if taken.sms is not None:
+            await self._keep(taken.sms)
+        for status in taken.statuses:
+            if status["Code"] != "Ok":
+                print(f"sms refused: {status['Code']}", flush=True)  # noqa: T201 - as above
+        return JSONResponse({"Response": {"SendStatusSet": list(taken.statuses), "RequestId": request_id}})
+
+    async def _keep(self, taken: sms.Sms) -> None:
+        await self.texts.add(taken)
+        print(f"sms to {', '.join(taken.to)}: {taken.text}", flush=True)  # noqa: T201 - as above
 
     async def show(self, _request: HttpRequest) -> HTMLResponse:
         """The page."""

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit
@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from services.notify.channels.carrier import Send, TextMessage
+from services.notify.channels.http_answer import outcome_of_status, retry_after
 from services.notify.domain.message import Why
 from services.notify.domain.outcome import Outcome, Verdict, accepted, permanent, temporary, unknown
 from shared.clock import Clock, system_clock
@@ -131,7 +132,7 @@ def outcome_of(response: Response) -> Outcome:
     try:
         answer = _Answer.model_validate_json(response.content)
     except ValidationError:
-        return _outcome_of_status(response)
+        return outcome_of_status(response)
     code = answer.Code[:_LONGEST_CODE]
     verdict, why = _CODES.get(code, (Verdict.TEMPORARY, Why.PROVIDER_REFUSES_US))
     match verdict:
@@ -142,17 +143,7 @@ def outcome_of(response: Response) -> Outcome:
         case Verdict.UNKNOWN:
             return unknown(code)
         case Verdict.TEMPORARY:
-            return temporary(why, code, _retry_after(response))
-
-
-def _outcome_of_status(response: Response) -> Outcome:
-    """Return what an answer means that is not the API's: a gateway's, before (4xx, 503) or behind which it was lost."""
-    status = response.status_code
-    if status in {429, 503}:
-        return temporary(Why.PROVIDER_BUSY, str(status), _retry_after(response))
-    if 400 <= status < 500:
-        return temporary(Why.PROVIDER_REFUSES_US, str(status))
-    return unknown(f"unreadable:{status}")
+            return temporary(why, code, retry_after(response))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +196,3 @@ class AliyunSms:
 
 def _encode(value: str) -> str:
     return quote(value, safe="-_.~")
-
-
-def _retry_after(response: Response) -> timedelta | None:
-    """Return the pause that the provider asks for, where it gives it in seconds; an hour at most."""
-    asked = response.headers.get("retry-after", "")
-    return timedelta(seconds=min(int(asked), 3600)) if asked.isascii() and asked.isdigit() else None
