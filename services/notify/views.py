@@ -11,11 +11,14 @@ from sqlalchemy.engine import Row
 from services.notify.domain.lifecycle import State
 from services.notify.domain.message import Channel, Evidence, Kind, Why
 from services.notify.store.database import Connection
-from services.notify.tables import inbox_heads, inbox_messages, known_bookings, messages
+from services.notify.tables import decisions, inbox_heads, inbox_messages, known_bookings, messages
 from shared.contracts import Words
 
 MOST_OF_A_BOOKING = 200
 """Messages shown of one booking; a booking has a handful for each of its versions."""
+
+MOST_DECISIONS = 1000
+"""Decisions shown with them, the first ones; a message has one for its planning, one for its end, few in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +45,17 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """One line of the decision log: the state that a message was put in, and why."""
+
+    at: datetime
+    state: State
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What became of a message about a booking, and why."""
+    """What became of a message about a booking, and why: as it stands, and every decision in its order."""
 
     id: UUID
     kind: Kind
@@ -56,6 +68,7 @@ class Planned:
     attempts: int
     evidence: Evidence
     changed_at: datetime
+    decisions: tuple[Decided, ...] = ()
 
 
 async def page(
@@ -115,7 +128,24 @@ async def of_booking(connection: Connection, account_id: UUID, booking_id: UUID)
         .order_by(table.subject_version, table.due_at, table.channel)
         .limit(MOST_OF_A_BOOKING)
     )
-    return [_planned(row) for row in await connection.execute(query)]
+    found = (await connection.execute(query)).all()
+    log = await _decisions(connection, booking_id)
+    return [_planned(row, log.get(row.id, ())) for row in found]
+
+
+async def _decisions(connection: Connection, booking_id: UUID) -> dict[UUID, tuple[Decided, ...]]:
+    table = decisions.c
+    query = (
+        select(table.message_id, table.at, table.state, table.why)
+        .where(table.subject_id == booking_id, table.message_id.is_not(None))
+        .order_by(table.id)
+        .limit(MOST_DECISIONS)
+    )
+    log: dict[UUID, tuple[Decided, ...]] = {}
+    for row in await connection.execute(query):
+        decided = Decided(at=row.at, state=State(row.state), why=Why(row.why))
+        log[row.message_id] = (*log.get(row.message_id, ()), decided)
+    return log
 
 
 def _messages_of(account_id: UUID) -> Select[tuple[object, ...]]:
@@ -136,7 +166,7 @@ def _message(row: Row[tuple[object, ...]]) -> InboxMessage:
     )
 
 
-def _planned(row: Row[tuple[object, ...]]) -> Planned:
+def _planned(row: Row[tuple[object, ...]], log: tuple[Decided, ...]) -> Planned:
     return Planned(
         id=row.id,
         kind=Kind(row.kind),
@@ -149,4 +179,5 @@ def _planned(row: Row[tuple[object, ...]]) -> Planned:
         attempts=row.attempt,
         evidence=Evidence(row.evidence),
         changed_at=row.changed_at,
+        decisions=log,
     )

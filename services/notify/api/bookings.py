@@ -33,7 +33,33 @@ _EXAMPLE: dict[str, Any] = {
     "attempts": 0,
     "evidence": "none",
     "changed_at": "2026-11-25T09:12:03+08:00",
+    "decisions": [
+        {
+            "at": "2026-11-20T10:00:00+08:00",
+            "state": "planned",
+            "why": "due_before_start",
+            "explanation": {"zh": "将按时发送。", "en": "It will be sent at its time."},
+        },
+        {
+            "at": "2026-11-25T09:12:03+08:00",
+            "state": "superseded",
+            "why": "booking_cancelled",
+            "explanation": {
+                "zh": "预约已取消，此消息作废。",
+                "en": "The booking was cancelled first, so this was dropped.",
+            },
+        },
+    ],
 }
+
+
+class DecisionShown(Shown):
+    """One decision about a message, and why, in words."""
+
+    at: datetime
+    state: State
+    why: Why
+    explanation: Annotated[Words, Field(description="`why` in words.")]
 
 
 class PlannedShown(Shown):
@@ -51,6 +77,12 @@ class PlannedShown(Shown):
     attempts: Annotated[int, Field(description="How often a provider was called.")]
     evidence: Annotated[str, Field(description="How much is known of its arrival: none, accepted, delivered, read.")]
     changed_at: datetime
+    decisions: Annotated[
+        list[DecisionShown],
+        Field(
+            description="What was decided about it, in order: planned, held back or brought forward for the night, sent …"
+        ),
+    ]
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -94,4 +126,13 @@ def _shown(message: views.Planned) -> PlannedShown:
         attempts=message.attempts,
         evidence=Evidence(message.evidence).name.lower(),
         changed_at=message.changed_at.astimezone(SHANGHAI),
+        decisions=[
+            DecisionShown(
+                at=decided.at.astimezone(SHANGHAI),
+                state=decided.state,
+                why=decided.why,
+                explanation=WORDS[decided.why],
+            )
+            for decided in message.decisions
+        ],
     )

@@ -1,17 +1,20 @@
 """My preferences over HTTP: what can be chosen, what cannot and why, and that no change is lost or made twice."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from services.notify.domain.message import Kind
+from services.notify.domain.planning import Rules
 from services.notify.domain.preference import CHOICES, locked_because
 from shared.contracts import EventType
 from shared.http import Response
 from tests.notify.api.conftest import Caller
 from tests.notify.api.test_messages import problem
-from tests.notify.make import NEIGHBOUR, RESIDENT, booking, event
+from tests.notify.make import NEIGHBOUR, RESIDENT, STARTS_AT, booking, event
 from tests.notify.town import Town
 
 PATH = "/api/v1/preferences"
@@ -147,12 +150,34 @@ async def test_a_repeat_gets_the_same_answer_and_another_wish_under_its_key_is_r
     problem(answer, 400, "idempotency_key_missing")
 
 
-async def test_of_many_changes_at_once_to_the_same_version_one_is_made(api: Caller) -> None:
+@pytest.mark.parametrize("match", ['"1"', '"2"'])
+async def test_of_many_changes_at_once_to_the_same_version_one_is_made(api: Caller, match: str) -> None:
+    """Version 1 has no row to lock; version 2 has."""
+    if match == '"2"':
+        await put(api, CHOSEN)
     wishes = [DEFAULTS | {"reminders_off": [minutes]} for minutes in range(1, 9)]
-    answers = await asyncio.gather(*(put(api, wish, match='"1"') for wish in wishes))
+    answers = await asyncio.gather(*(put(api, wish, match=match) for wish in wishes))
     assert sorted(answer.status_code for answer in answers) == [200] + [412] * 7
     (made,) = [answer for answer in answers if answer.status_code == 200]
     assert content(await api.get(PATH)) == content(made)
+
+
+async def test_a_booking_shows_in_words_why_its_reminder_came_in_the_evening_also_after_it_was_sent(
+    town: Town, api: Caller
+) -> None:
+    town.rules = Rules(sms_kinds=frozenset({Kind.REMINDER}))
+    early = STARTS_AT.replace(hour=8, minute=30)
+    told_of = booking(starts_at=early, reminders=(120,), contact=town.keys.contact())
+    await town.hear(event(EventType.BOOKING_CONFIRMED, told_of))
+    await town.live_until(STARTS_AT.replace(hour=20, minute=30) - timedelta(days=1), step=timedelta(days=1))
+    items = (await api.get(f"/api/v1/bookings/{told_of.booking_id}/messages")).json()["items"]
+    (text,) = [one for one in items if one["channel"] == "sms"]
+    assert text["due_at"] == "2026-11-27T20:30:00+08:00"
+    found = [(one["state"], one["why"]) for one in text["decisions"]]
+    assert found == [("planned", "brought_forward"), ("sent", "accepted")]
+    assert text["decisions"][0]["explanation"]["zh"] == (
+        "原定时间在免打扰时段内，等到早上就太晚，因此提前到时段开始之前发送。"
+    )
 
 
 async def test_nobody_reads_or_changes_preferences_without_an_account(api: Caller) -> None:
