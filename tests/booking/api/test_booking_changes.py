@@ -23,6 +23,11 @@ async def ask(caller: Caller, path: str, body: Any, **headers: str) -> Response:
     return await caller.client.post(path, json=body, headers=sent)
 
 
+async def book_group(resident: Caller, slot: Slot, people: list[str], **changes: Any) -> Response:
+    wish = {"slot_id": str(slot.id), "people": people, "party": "group", "confirm": True} | changes
+    return await resident.post("/api/v1/bookings", wish)
+
+
 async def booked(api: Caller, *slots: Slot) -> tuple[Caller, dict[str, Any]]:
     """A resident with a booking of the first slot."""
     await world.put_slots(api.engine, *slots)
@@ -87,8 +92,7 @@ async def test_one_of_two_leaves_and_then_the_other(api: Caller) -> None:
     await world.put_slots(api.engine, slot)
     resident = await api.sign_in()
     people = [await person(resident), await person(resident, SECOND)]
-    group = {"slot_id": str(slot.id), "people": people, "party": "group", "confirm": True}
-    before = (await resident.post("/api/v1/bookings", group)).json()
+    before = (await book_group(resident, slot, people)).json()
     assert before["actions"] == ["move", "cancel", "cancel_member"]
     path = f"/api/v1/bookings/{before['id']}"
     wish = {"reason": "孩子生病了"}
@@ -102,6 +106,20 @@ async def test_one_of_two_leaves_and_then_the_other(api: Caller) -> None:
     assert (shown.state, shown.version) == ("cancelled", 3)
     types = [row["type"] for row in await api.rows("outbox")]
     assert types[-2:] == ["yuyue.booking.party_changed.v1", "yuyue.booking.cancelled.v1"]
+
+
+async def test_who_left_a_hold_gives_nothing_back_again_when_it_runs_out(api: Caller) -> None:
+    slot = make.slot(capacity=3)
+    await world.put_slots(api.engine, slot)
+    resident = await api.sign_in()
+    people = [await person(resident), await person(resident, SECOND)]
+    held = (await book_group(resident, slot, people, confirm=False)).json()
+    left = await ask(resident, f"/api/v1/bookings/{held['id']}/members/{people[0]}/cancellation", None)
+    assert (left.json()["state"], left.json()["hold_until"]) == ("held", held["hold_until"])
+    assert (await book(resident, people[0], str(slot.id))).status_code == 201, "they may come by themselves"
+    api.clock.advance(timedelta(minutes=6))
+    shown = (await api.get("/api/v1/availability?service_id=timed-entry")).json()
+    assert [one["places_left"] for day in shown["days"] for one in day["times"]] == [2]
 
 
 async def test_a_couple_needs_both(api: Caller) -> None:
