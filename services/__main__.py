@@ -2,7 +2,7 @@
 
 import click
 
-from services import administration, processes, up
+from services import administration, processes, up, verification
 from services.tour.command import tour
 
 
@@ -19,6 +19,7 @@ main.add_command(administration.seed)
 main.add_command(administration.keys)
 main.add_command(administration.settings)
 main.add_command(administration.account)
+main.add_command(verification.verify_draw)
 for command in processes.processes.commands.values():
     main.add_command(command)
 

@@ -15,6 +15,7 @@ from services.booking.api import (
     bookings,
     check_ins,
     districts,
+    draws,
     feed,
     hours,
     me,
@@ -76,6 +77,10 @@ TAGS = [
         "description": "可预约时段：日期、时间、剩余名额及不可约的原因。Days, times, places left, and why not.",
     },
     {"name": "bookings", "description": "预约：保留、确认、取消、查询。Hold, confirm, cancel, look up."},
+    {
+        "name": "draws",
+        "description": "抽签：报名、结果与公示，可复算。Draws: enter, see the outcome, and work it out again.",
+    },
     {"name": "check-ins", "description": "签到与现场入场。Check-in and walk-ins at the door."},
     {"name": "hours", "description": "开放计划：由场馆发布。Opening hours as schedulers publish them."},
     {
@@ -104,6 +109,7 @@ ROUTERS = (
     open_days.router,
     hours.router,
     check_ins.router,
+    draws.router,
     people.router,
     me.router,
     sign_in.router,

@@ -12,6 +12,7 @@ from services.booking import tables
 from services.booking.commands.catalogue import open_slots
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
+from services.booking.commands.drawing import Drawing
 from services.booking.settings import BookingSettings
 from services.booking.store.catalogue import read_catalogue
 from services.booking.sweeps import Sweeps
@@ -25,6 +26,7 @@ from shared.ticker import Ticker
 RELAY_SECONDS = 0.1
 LAPSE_SECONDS = 1.0
 END_SECONDS = 60.0
+DRAW_SECONDS = 1.0
 HOURLY_SECONDS = 3600.0
 READY_SECONDS = 60.0
 
@@ -56,6 +58,8 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         stack.push_async_callback(desk.close)
         sweeps, relay = Sweeps(engine, desk, clock), Relay(engine, tables.outbox, tables.relay, bus)
 
+        drawing = Drawing(engine, desk, clock)
+
         async def open_ahead() -> None:
             await open_slots(engine, clock())
 
@@ -66,6 +70,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         ticker.every(RELAY_SECONDS, relay.drain, "relay")
         ticker.every(LAPSE_SECONDS, sweeps.lapse_holds, "lapse_holds")
         ticker.every(END_SECONDS, sweeps.end_visits, "end_visits")
+        ticker.every(DRAW_SECONDS, drawing.settle_due, "settle_draws")
         ticker.every(HOURLY_SECONDS, open_ahead, "open_slots")
         ticker.every(HOURLY_SECONDS, sweeps.forget, "forget")
         ticker.every(HOURLY_SECONDS, prune_events, "prune_events")

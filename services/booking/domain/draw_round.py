@@ -105,5 +105,5 @@ def check_slots(service_id: str, wanted: Sequence[UUID], slots: Sequence[Slot], 
             raise Refused(Reason.DRAW_INVALID, field=f"/slots/{position}", why="draw_slot")
         if slot.drawn:
             raise Refused(Reason.DRAW_INVALID, field=f"/slots/{position}", why="draw_slot_taken")
-        if slot.bookable_until < closes_at + SETTLING:
+        if slot.bookable_until - closes_at < SETTLING:
             raise Refused(Reason.DRAW_INVALID, field=f"/slots/{position}", why="draw_slot_too_early")

@@ -1,0 +1,134 @@
+"""Draw what is due, and give the places: one request after the other, in the order of the draw, through the desk.
+
+The law of this file: whenever a worker dies, another goes on where it stopped, and nobody gets two places. The draw is one
+transaction. After it every step is written down on its own: a wish that was refused, then the outcome. A request's
+booking has an id since the request came, so that a booking whose outcome nobody came to write is found again.
+
+Whoever works on a round has a lease on it. Where a lease runs out under a worker that still lives, the booking's id,
+which the table of bookings takes once, stands between that and a second place.
+"""
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from services.booking.commands.desk import Desk
+from services.booking.domain.booking import Booking
+from services.booking.domain.decision import Outcome
+from services.booking.domain.draw import digest_of, order_of
+from services.booking.domain.draw_round import DRAW, Round, Stored
+from services.booking.domain.facts import Facts
+from services.booking.domain.reference import RANDOM_BYTES, new_reference
+from services.booking.domain.request import Book
+from services.booking.store.database import Connection, Engine
+from services.booking.store.draws import (
+    DrawRequest,
+    booked_into,
+    extend_lease,
+    lease_due_round,
+    next_undecided,
+    read_round,
+    requests_of_round,
+    write_draw,
+    write_outcome,
+    write_passed,
+    write_settled,
+)
+from shared.clock import Clock
+from shared.refusal import Refused
+from shared.web.problems import Answer
+
+LEASE = timedelta(seconds=30)
+"""For how long a round stays with a worker that says nothing more."""
+
+_NOTHING = Answer(204, {}, b"")
+
+
+class Drawing:
+    """Draws and settles rounds over one database."""
+
+    def __init__(self, engine: Engine, desk: Desk, clock: Clock) -> None:
+        self._engine = engine
+        self._desk = desk
+        self._clock = clock
+
+    async def settle_due(self) -> int:
+        """Draw and settle every round whose time has come and that no other worker has; return how many.
+
+        Raises:
+            Refused: `busy` or `uncertain`, from the desk; the next call goes on where this one stopped.
+        """
+        settled = 0
+        while True:
+            now = self._clock()
+            async with self._engine.begin() as tx:
+                due = await lease_due_round(tx, now, now + LEASE)
+            if due is None:
+                return settled
+            await self._settle(due)
+            settled += 1
+
+    async def _settle(self, due: Round) -> None:
+        if due.stored is Stored.OPEN:
+            async with self._engine.begin() as tx:
+                await self._draw(tx, due.id)
+        while True:
+            async with self._engine.begin() as tx:
+                await extend_lease(tx, due.id, self._clock() + LEASE)
+                request = await next_undecided(tx, due.id)
+            if request is None:
+                break
+            await self._give(request)
+        async with self._engine.begin() as tx:
+            await write_settled(tx, due, self._clock())
+
+    async def _draw(self, tx: Connection, round_id: UUID) -> None:
+        """Close a round and put its requests in order."""
+        found = await read_round(tx, round_id, lock="alone")
+        if found is None or found.stored is not Stored.OPEN:
+            return
+        entries = [request.entry for request in await requests_of_round(tx, round_id)]
+        digest = digest_of(found.id, found.commitment, entries)
+        await write_draw(
+            tx, replace(found, requests=len(entries), digest=digest), order_of(found.seed, entries), self._clock()
+        )
+
+    async def _give(self, request: DrawRequest) -> None:
+        """Take the next step with one request: it is booked into its next wish, or that wish is passed, or it is over."""
+        async with self._engine.connect() as connection:
+            already = await booked_into(connection, request.booking_id)
+        wishes = request.slot_ids[len(request.passed) :]
+        outcome = await self._ask(request, wishes[0]) if already is None and wishes else None
+        async with self._engine.begin() as tx:
+            if already is not None:
+                await write_outcome(tx, request.id, already)
+            elif isinstance(outcome, Booking):
+                await write_outcome(tx, request.id, outcome.slot_id)
+            elif isinstance(outcome, Refused):
+                await write_passed(tx, request, wishes[0], outcome.reason.value)
+            else:
+                await write_outcome(tx, request.id, None)
+
+    async def _ask(self, request: DrawRequest, slot_id: UUID) -> Outcome:
+        """Ask the desk for one wish; it is decided by the rules of every booking."""
+        heard: list[Outcome] = []
+
+        def render(outcome: Outcome, _facts: Facts) -> Answer:
+            heard.append(outcome)
+            return _NOTHING
+
+        book = Book(
+            actor=DRAW,
+            key=None,
+            booking_id=request.booking_id,
+            reference=new_reference(secrets.token_bytes(RANDOM_BYTES)),
+            account_id=request.account_id,
+            slot_id=slot_id,
+            party_kind=request.party_kind,
+            person_ids=request.person_ids,
+            declarations=request.declarations,
+            confirm=True,
+        )
+        await self._desk.ask(book, render)
+        return heard[-1]
