@@ -87,7 +87,7 @@ class NotifySettings(Settings):
     )
     sms_template_codes: dict[str, str] = Field(
         default_factory=dict,
-        description='Your approved template codes, as JSON by template: `{"sign_in_code/zh-CN/neutral": "SMS_123"}`. They replace the sample codes.',
+        description='Your approved template codes, as JSON by template: `{"sign_in_code/zh-CN/neutral": "SMS_123"}`. They replace the sample codes. At Tencent, write the variables of a text as `{1}`, `{2}` … as they first appear in it.',
     )
 
     stream_seconds: Annotated[float, Field(gt=0)] = Field(
