@@ -276,7 +276,9 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("(state IN ('held', 'lapsed')) = (hold_until IS NOT NULL)", name=op.f("ck_bookings_only_holds_run_out")),
+        sa.CheckConstraint(
+            "(state IN ('held', 'lapsed')) = (hold_until IS NOT NULL)", name=op.f("ck_bookings_only_holds_run_out")
+        ),
         sa.CheckConstraint("version >= 1", name=op.f("ck_bookings_version_counts")),
         sa.ForeignKeyConstraint(["slot_id"], ["slots.id"], name=op.f("fk_bookings_slot_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bookings")),
