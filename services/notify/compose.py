@@ -10,11 +10,13 @@ from hashlib import sha256
 
 from services.notify.channels.carrier import Mail, TextMessage
 from services.notify.domain.dispatch import Due, Said
-from services.notify.domain.message import Kind, Language, Why
+from services.notify.domain.message import Channel, Kind, Language, Why
+from services.notify.domain.preference import UNSUBSCRIBE, Subscription, locked_because, subscription_content
 from services.notify.domain.rendering import Appointment, Wording, language_of, values_of, wording_of
 from services.notify.renderer import Templates
 from services.notify.store.inbox import Entry
 from shared.contracts import Contact, SignInMessage, Words
+from shared.links import LinkSigner
 from shared.sealing import CannotOpen, Opener
 
 
@@ -27,6 +29,21 @@ class Unsendable(Exception):  # noqa: N818 - it says what the message is
 
 
 @dataclass(frozen=True, slots=True)
+class Unsubscribing:
+    """Makes the links by which a kind of mail is switched off. `public_url`: of the notify API, without a slash."""
+
+    signer: LinkSigner
+    public_url: str
+
+    def link(self, due: Due) -> str | None:
+        """Return the link for a mail; None where its kind stays on, or the API has no HTTPS, which RFC 8058 asks for."""
+        if locked_because(due.key.kind, Channel.EMAIL) is not None or not self.public_url.startswith("https://"):
+            return None
+        content = subscription_content(Subscription(due.key.recipient_id, due.key.kind))
+        return f"{self.public_url}/unsubscribe/{self.signer.sign(UNSUBSCRIBE, content)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Composer:
     """Makes letters.
 
@@ -35,6 +52,7 @@ class Composer:
 
     templates: Templates
     opener: Opener
+    unsubscribing: Unsubscribing | None = None
 
     def entry(self, due: Due) -> tuple[Entry, Said]:
         """Return what the in-app inbox shows, in both languages: the reader may change theirs afterwards."""
@@ -71,6 +89,7 @@ class Composer:
             words=words,
             html=self.templates.html(words, language),
             at=now,
+            unsubscribe=self.unsubscribing.link(due) if self.unsubscribing else None,
         )
         return mail, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
 

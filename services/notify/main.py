@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.notify.api import bookings, messages, operations, preferences
+from services.notify.api import bookings, messages, operations, preferences, unsubscribe
 from services.notify.api.deps import BEARER, Container
 from services.notify.api.problems import DOCS, TABLE
 from services.notify.doorbell import Doorbell
@@ -23,6 +23,7 @@ from services.notify.store.database import is_unavailable
 from shared.clock import Clock, system_clock
 from shared.db import assert_durable, create_engine, wait_until_ready
 from shared.http import Client
+from shared.links import LinkSigner
 from shared.tokens import InvalidToken, KeysUnavailable, Principal, Verifier, remote_jwks
 from shared.web import Edge, EdgeOptions, Limits, Rate, add_routes, describe, install_problems
 
@@ -58,7 +59,7 @@ SECURITY = {
         "description": "The booking service's token. 在预约服务登录后取得的令牌。",
     }
 }
-ROUTERS = (messages.router, bookings.router, preferences.router, operations.router)
+ROUTERS = (messages.router, bookings.router, preferences.router, unsubscribe.router, operations.router)
 
 
 def create_app(settings: NotifySettings | None = None, clock: Clock = system_clock) -> FastAPI:
@@ -102,6 +103,7 @@ def _edge_options(app: FastAPI, settings: NotifySettings) -> EdgeOptions:
         identify=identify,
         limits=Limits(account=Rate("account", settings.rate_account), address=Rate("address", settings.rate_address)),
         https=settings.public_url.startswith("https://"),
+        forms=unsubscribe.PREFIX,
         is_unavailable=lambda error: isinstance(error, KeysUnavailable) or is_unavailable(error),
     )
 
@@ -140,4 +142,5 @@ async def _build(stack: AsyncExitStack, settings: NotifySettings, clock: Clock) 
         engine=engine,
         verifier=Verifier(remote_jwks(client, f"{settings.booking_url}{JWKS_PATH}")),
         doorbell=doorbell,
+        links=LinkSigner(settings.key_folder),
     )

@@ -14,7 +14,7 @@ from services.notify.channels.carrier import Carrier, TextMessage
 from services.notify.channels.email import MailServer, Smtp
 from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
 from services.notify.channels.sms_tencent import TencentAccount, TencentSms
-from services.notify.compose import Composer
+from services.notify.compose import Composer, Unsubscribing
 from services.notify.consume import Planner
 from services.notify.deliver import Delivery, Route
 from services.notify.domain.message import Channel
@@ -28,6 +28,7 @@ from shared.db import assert_durable, create_engine, wait_until_ready
 from shared.feed import feed_reader
 from shared.http import Client
 from shared.inbox import Consumer
+from shared.links import LinkSigner
 from shared.sealing import FEED_TOKEN, Opener, load_secret
 from shared.ticker import Ticker
 
@@ -76,7 +77,8 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
             catch_up=feed_reader(client, f"{settings.booking_url}{FEED_PATH}", feed_token),
             clock=clock,
         )
-        composer = Composer(templates, opener)
+        unsubscribing = Unsubscribing(LinkSigner(settings.key_folder), settings.public_url)
+        composer = Composer(templates, opener, unsubscribing)
         delivery = Delivery(
             engine=engine,
             composer=composer,

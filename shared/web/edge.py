@@ -40,6 +40,7 @@ _KEPT = frozenset(
     }
 )
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _SECURITY: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -73,7 +74,8 @@ class EdgeOptions:
     """How an `Edge` stands.
 
     `identify` returns who a bearer token speaks for, or None where it is not good. `is_unavailable` tells an exception
-    that means "not now" (503) from one that means "broken" (500). `unlimited` are paths without a rate limit.
+    that means "not now" (503) from one that means "broken" (500). `unlimited` are paths without a rate limit. To a path
+    that begins with `forms` a form may be sent instead of JSON; nobody reads it (a mail program's one-click POST).
     """
 
     identify: Callable[[str], Awaitable[Principal | None]]
@@ -81,6 +83,7 @@ class EdgeOptions:
     body_limit: int = BODY_LIMIT
     https: bool = False
     unlimited: frozenset[str] = frozenset({"/healthz", "/readyz"})
+    forms: str | None = None
     is_unavailable: Callable[[Exception], bool] = field(default=lambda _: False)
 
 
@@ -142,11 +145,15 @@ class Edge:
         if body is None:
             return None
         visit.body = body
-        if body:
+        if body and not self._is_form(scope["path"], visit):
             if scope["method"] in _WITH_CONTENT:
                 _refuse_other_media_type(visit)
             _refuse_unreadable(visit)
         return _replay(body, receive)
+
+    def _is_form(self, path: str, visit: Visit) -> bool:
+        prefix = self._options.forms
+        return prefix is not None and path.startswith(prefix) and _media_type(visit) in _FORMS
 
     async def _explain(self, error: Exception, visit: Visit, scope: Scope, reply: "_Reply") -> None:
         facts = {"request_id": visit.request_id, "method": scope["method"], "path": scope["path"]}
@@ -222,8 +229,12 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
+def _media_type(visit: Visit) -> str:
+    return visit.headers.get(b"content-type", "").partition(";")[0].strip().lower()
+
+
 def _refuse_other_media_type(visit: Visit) -> None:
-    media_type = visit.headers.get(b"content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type(visit)
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):

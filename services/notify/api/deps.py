@@ -12,6 +12,7 @@ from services.notify.doorbell import Doorbell
 from services.notify.settings import NotifySettings
 from services.notify.store.database import Engine
 from shared.clock import Clock
+from shared.links import LinkSigner
 from shared.refusal import Refused
 from shared.tokens import Principal, Verifier
 from shared.web import Visit, parse_idempotency_key
@@ -47,6 +48,7 @@ class Container:
     engine: Engine
     verifier: Verifier
     doorbell: Doorbell
+    links: LinkSigner
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,14 @@ TABLE: ProblemTable = {
             "Quiet hours are whole minutes and last from one minute to 16 hours; for none at all send null.",
         ),
     ),
+    Reason.LINK_INVALID: ProblemText(
+        404,
+        Words("链接无效", "Link invalid"),
+        Words(
+            "该链接不完整或已失效。请从邮件中完整复制，或登录后在通知设置中更改。",
+            "This link is incomplete or no longer good. Copy all of it from the mail, or sign in and change your preferences.",
+        ),
+    ),
 }
 
 FACTS: Mapping[str, Fact] = {

@@ -18,7 +18,10 @@ from services.notify.renderer import Rendered, RenderedSms
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """An e-mail to one person. `message_id` is the message's own: every attempt carries the same."""
+    """An e-mail to one person. `message_id` is the message's own: every attempt carries the same.
+
+    `unsubscribe` is the address of RFC 8058's one-click POST, for a kind of mail that can be switched off.
+    """
 
     message_id: UUID
     to: str
@@ -26,6 +29,7 @@ class Mail:
     words: Rendered
     html: str
     at: datetime
+    unsubscribe: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,9 @@ def compose(mail: Mail, server: MailServer) -> EmailMessage:
     message["Date"] = format_datetime(mail.at.astimezone(SHANGHAI))
     message["Message-ID"] = f"<{mail.message_id}@{server.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply to this
+    if mail.unsubscribe is not None:
+        message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"  # RFC 2369
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     message.set_content(mail.words.body + "\n", cte="base64")
     message.add_alternative(mail.html, subtype="html", cte="base64")
     message["Content-Language"] = mail.language.value  # last, or it would go with the first part

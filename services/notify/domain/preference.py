@@ -12,6 +12,7 @@ planned before. Switching on again speaks of what is planned from then on: a mes
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from uuid import UUID
 
 from services.notify.domain.message import Channel, Kind, Language, Why
 from services.notify.domain.quiet_hours import QuietHours
@@ -95,6 +96,39 @@ def switched_off(wanted: Iterable[Choice]) -> frozenset[Choice]:
         if lock is not None:
             raise Refused(lock, field=f"/off/{place}")
     return frozenset(choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Mails of one kind to one account: what the unsubscribe link in such a mail ends."""
+
+    account_id: UUID
+    kind: Kind
+
+
+UNSUBSCRIBE = "unsubscribe"
+"""What such a link is signed for."""
+
+_ID_BYTES = 16
+
+
+def subscription_content(subscription: Subscription) -> bytes:
+    """Return what a link must carry to name `subscription`."""
+    return subscription.account_id.bytes + subscription.kind.value.encode()
+
+
+def read_subscription(content: bytes) -> Subscription:
+    """Return the subscription that a link names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    return Subscription(UUID(bytes=content[:_ID_BYTES]), Kind(content[_ID_BYTES:].decode()))
+
+
+def without(stored: Preferences, subscription: Subscription) -> Preferences:
+    """Return `stored` with that kind of mail switched off."""
+    return replace(stored, off=stored.off | {(subscription.kind, Channel.EMAIL)})
 
 
 def change(stored: Preferences, wanted: Preferences, *, expected: int | None, key_used: bool) -> Preferences:

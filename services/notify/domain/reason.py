@@ -32,3 +32,4 @@ class Reason(StrEnum):
     SIGN_IN_CODE_STAYS_ON = "sign_in_code_stays_on"
     NO_SUCH_CHOICE = "no_such_choice"
     QUIET_HOURS_INVALID = "quiet_hours_invalid"
+    LINK_INVALID = "link_invalid"

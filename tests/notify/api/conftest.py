@@ -22,7 +22,7 @@ from shared.sealing import generate_keys
 from shared.tokens import Principal, Signer, Verifier, remote_jwks
 from tests.notify.make import RESIDENT, booking, event
 from tests.notify.serving import serving
-from tests.notify.town import Town
+from tests.notify.town import Keys, Town
 
 HOUR = timedelta(hours=1)
 
@@ -99,12 +99,13 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-async def served(emptied_engine: AsyncEngine, signer: Signer) -> AsyncIterator[Served]:
+async def served(emptied_engine: AsyncEngine, signer: Signer, key_folder: Path, keys: Keys) -> AsyncIterator[Served]:
     issuer = Issuer(signer)
     async with serving(issuer) as booking_url:
         settings = NotifySettings(
             database_url=emptied_engine.url.render_as_string(hide_password=False),
             booking_url=booking_url,
+            key_folder=key_folder,
             stream_poll_seconds=0.02,
             stream_seconds=20,
             streams_per_account=3,

@@ -1,0 +1,103 @@
+"""Unsubscribing by the link in a mail: nobody has to sign in to be left in peace (RFC 8058).
+
+A GET shows a page with a button and changes nothing, for mail scanners open every link. The POST, of the button or of a
+mail program's own, switches one kind of mail off. It may be repeated, and undone among the preferences.
+"""
+
+from html import escape
+from typing import Annotated, Any
+
+from fastapi import Path
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from services.notify.api.deps import Container
+from services.notify.api.problems import problems
+from services.notify.domain.message import Kind
+from services.notify.domain.preference import UNSUBSCRIBE, Subscription, change, read_subscription, without
+from services.notify.domain.reason import Reason
+from services.notify.store import preferences
+from shared.contracts import Words
+from shared.links import InvalidLink
+from shared.refusal import Refused
+from shared.web import strict_router
+
+PREFIX = "/unsubscribe/"
+router = strict_router(prefix="/unsubscribe", tags=["preferences"])
+
+_POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
+_HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+_NAMES = {
+    Kind.CONFIRMATION: Words("预约成功邮件", "mails that confirm a booking"),
+    Kind.REMINDER: Words("预约提醒邮件", "mails that remind you of a booking"),
+}
+"""Every kind of mail that can be switched off; a test holds this equal to the locks."""
+
+Token = Annotated[str, Path(max_length=200, examples=["q83vEjRWeJCrze8SNFZ4kAE"])]
+
+
+@router.get(
+    "/{token}",
+    summary="退订页面 The page behind the link",
+    response_class=HTMLResponse,
+    responses=_HTML | problems(Reason.LINK_INVALID),
+)
+async def unsubscribe_page(token: Token, request: Request) -> Response:
+    """A page with one button. Opening it changes nothing. 打开此页不会改变任何设置。"""
+    name = _NAMES[_subscription(request, token).kind]
+    button = (
+        '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
+        "<button>退订 Unsubscribe</button></form>"
+    )
+    return _page(
+        Words(f"不再接收{name.zh}？", f"Stop {name.en}?"),
+        Words("站内信不受影响。", "Your inbox in the app keeps them."),
+        button,
+    )
+
+
+@router.post(
+    "/{token}",
+    summary="退订 Unsubscribe",
+    response_class=HTMLResponse,
+    responses=_HTML | problems(Reason.LINK_INVALID),
+)
+async def unsubscribe(token: Token, request: Request) -> Response:
+    """Switches one kind of mail off, as the link in it says. Doing so again changes nothing."""
+    parts: Container = request.app.state.container
+    subscription = _subscription(request, token)
+    now = parts.clock()
+    async with parts.engine.begin() as tx:
+        stored = await preferences.lock(tx, subscription.account_id, token, now)
+        wanted = without(stored.preferences, subscription)
+        found = change(stored.preferences, wanted, expected=None, key_used=False)
+        if found is not stored.preferences:
+            await preferences.keep(tx, subscription.account_id, found, token, now)
+    name = _NAMES[subscription.kind]
+    return _page(
+        Words(f"您将不再收到{name.zh}。", f"You will get no more {name.en}."),
+        Words(
+            "如需恢复，请登录后在通知设置中打开。", "To get them again, sign in and switch them on in your preferences."
+        ),
+    )
+
+
+def _subscription(request: Request, token: str) -> Subscription:
+    parts: Container = request.app.state.container
+    try:
+        subscription = read_subscription(parts.links.read(UNSUBSCRIBE, token))
+    except (InvalidLink, ValueError):
+        raise Refused(Reason.LINK_INVALID) from None
+    if subscription.kind not in _NAMES:
+        raise Refused(Reason.LINK_INVALID)
+    return subscription
+
+
+def _page(title: Words, words: Words, rest: str = "") -> HTMLResponse:
+    html = (
+        '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title.zh)}</title><h1>{escape(title.zh)}</h1><p>{escape(words.zh)}</p>"
+        f'<div lang="en"><h2>{escape(title.en)}</h2><p>{escape(words.en)}</p></div>{rest}'
+    )
+    return HTMLResponse(html, headers={"content-security-policy": _POLICY})
