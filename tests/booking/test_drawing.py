@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,23 +13,25 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.booking import tables
+from services.booking import tables, worker
 from services.booking.commands import drawing
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.commands.drawing import LEASE, Drawing
-from services.booking.commands.draws import NewRequest, NewRound, enter, open_round
+from services.booking.commands.draws import NewRequest, NewRound, enter, gathering_round, open_round
 from services.booking.domain.draw import digest_of, order_of
 from services.booking.domain.draw_round import Stored
 from services.booking.domain.policy import PartyKind
 from services.booking.domain.reason import Reason
 from services.booking.domain.slot import Slot
+from services.booking.settings import BookingSettings
 from services.booking.store.draws import DrawRequest, read_round, requests_of_round
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id
 from shared.refusal import Refused
 from tests import make, world
+from tests.shared.servers import Broker
 from tests.world import Resident
 
 SEED = bytes(range(32))
@@ -49,8 +52,8 @@ class Urn:
     slots: list[Slot]
     round_id: UUID
 
-    async def enter(self, resident: Resident, *wishes: int, salt: bytes = b"salt") -> DrawRequest:
-        new = NewRequest(
+    def wish(self, resident: Resident, *wishes: int) -> NewRequest:
+        return NewRequest(
             id=new_id(),
             booking_id=new_id(),
             round_id=self.round_id,
@@ -59,10 +62,12 @@ class Urn:
             party_kind=PartyKind.ONE_PERSON,
             declarations={},
             slot_ids=tuple(self.slots[number].id for number in wishes),
-            salt=salt,
+            salt=b"salt",
         )
+
+    async def enter(self, resident: Resident, *wishes: int) -> DrawRequest:
         async with self.engine.begin() as tx:
-            return await enter(tx, new, make.catalogue(), self.clock())
+            return await enter(tx, self.wish(resident, *wishes), make.catalogue(), self.clock())
 
     async def filled(self, count: int = 12) -> list[Resident]:
         """Let residents enter, who wish for the slots in different orders."""
@@ -290,6 +295,20 @@ async def test_entering_and_drawing_cross_without_losing_a_request(urn: Urn) -> 
     assert all(request.outcome is not None for request in requests)
 
 
+async def test_whoever_is_just_entering_is_waited_for(urn: Urn) -> None:
+    """Whoever was let in when the round fell due, and has written nothing yet, is drawn with the others."""
+    [resident] = await world.put_residents(urn.engine, 1)
+    late = SettableClock(CLOSES)
+    closing = Drawing(urn.engine, urn.desk, late)
+    async with urn.engine.begin() as tx:
+        await gathering_round(tx, urn.round_id, urn.clock())
+        assert await closing.settle_due() == 0, "the round is held by who enters it"
+        made = await enter(tx, urn.wish(resident, 0), make.catalogue(), urn.clock())
+    urn.clock.set(CLOSES)
+    assert await closing.settle_due() == 1
+    assert [(one.id, one.outcome) for one in await urn.requests()] == [(made.id, "booked")]
+
+
 async def test_a_person_is_in_one_request_whoever_asks_at_once(urn: Urn) -> None:
     [resident] = await world.put_residents(urn.engine, 1)
 
@@ -302,3 +321,25 @@ async def test_a_person_is_in_one_request_whoever_asks_at_once(urn: Urn) -> None
     answers = Counter(await asyncio.gather(*(attempt() for _ in range(10))))
     assert answers == {"one_person": 1, "draw_entered_already": 9}
     assert len(await urn.requests()) == 1
+
+
+async def test_the_worker_settles_what_is_due(urn: Urn, booking_url: str, tmp_path: Path) -> None:
+    """The whole worker, on real servers."""
+    await urn.filled()
+    broker = Broker(tmp_path / "nats")
+    await broker.start()
+    settings = BookingSettings(
+        database_url=booking_url, nats_url=broker.url, nats_monitor_url=broker.monitor_url, key_folder=tmp_path
+    )
+    urn.clock.set(CLOSES)
+    running = asyncio.create_task(worker.run(settings, urn.clock))
+    try:
+        for _ in range(200):
+            await asyncio.sleep(0.1)
+            if running.done() or await urn.drawn_in() == {None}:
+                break
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await broker.kill()
+    await must_be_whole(urn)

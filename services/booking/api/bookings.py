@@ -148,7 +148,9 @@ class ChangeShown(Shown):
     at: datetime
     action: str
     state: State
-    by: Annotated[str, Field(description="The role of whoever did it; `system` where time did.")]
+    by: Annotated[
+        str, Field(description="The role of whoever did it; `system` where time did, `draw` where a draw did.")
+    ]
     reason: str | None
 
 

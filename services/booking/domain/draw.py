@@ -86,10 +86,9 @@ def first_difference(document: Mapping[str, object]) -> str | None:
         ValueError: the document is not a round that was drawn.
     """
     try:
-        published = _Published.read(document)
+        return next(_Published.read(document).differences(), None)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"this is not the document of a round that was drawn: {error!r}") from error
-    return next(published.differences(), None)
 
 
 def _hex(value: object, size: int) -> bytes:
@@ -106,7 +105,7 @@ def _rows(value: object) -> list[Mapping[str, object]]:
 
 def _entry(row: Mapping[str, object]) -> Entry:
     slots, people = row["slots"], row["people"]
-    if not isinstance(slots, list) or not isinstance(people, int):
+    if not isinstance(slots, list) or not isinstance(people, int) or not str(row["party"]).isidentifier():
         raise TypeError(f"not a request: {row!r}")
     return Entry(
         id=UUID(str(row["id"])),

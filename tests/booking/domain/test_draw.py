@@ -190,6 +190,23 @@ def test_what_is_no_drawn_round_is_said_to_be_none(change: dict[str, Any]) -> No
         first_difference(document() | change)
 
 
+@pytest.mark.parametrize("left_out", list(document()["entries"][0]))
+def test_an_entry_that_lacks_something_is_no_entry(left_out: str) -> None:
+    of = document()
+    del of["entries"][1][left_out]
+    if left_out == "contents":
+        of["entries"][1]["contents"] = "unknown"
+    with pytest.raises(ValueError, match="not the document of a round that was drawn"):
+        first_difference(of)
+
+
+def test_a_party_cannot_smuggle_words_into_its_line() -> None:
+    of = document()
+    of["entries"][1]["party"] = "one_person 1"
+    with pytest.raises(ValueError, match="not a request"):
+        first_difference(of)
+
+
 # -- rounds and requests --------------------------------------------------------------------------------------------
 
 
