@@ -5,9 +5,11 @@ read, its media type, and characters that no text of ours may hold. A body is ha
 left to read. Whatever goes wrong inside is answered as a problem and logged under the request's identifier.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +27,9 @@ from shared.web.words import Language, negotiate
 BODY_LIMIT = 64 * 1024
 DEEPEST = 32
 """How deeply lists and objects in a body may be nested; ours need five."""
+
+LINGER_SECONDS, LINGER_BYTES = 5.0, 16 * 1024 * 1024
+"""How long, and how much of a body too large, is still read and thrown away once its refusal has been sent."""
 
 _log = logging.getLogger(__name__)
 _KEPT = frozenset(
@@ -107,14 +112,15 @@ class Edge:
             await self._app(scope, receive, send)
             return
         visit = scope["visit"] = _visit(scope)
-        reply = _Reply(send, [(b"x-request-id", visit.request_id.encode()), *self._always])
+        upload = _Upload(receive)
+        reply = _Reply(send, upload, [(b"x-request-id", visit.request_id.encode()), *self._always])
         try:
             visit.principal = await self._identify(visit)
             spent = self._spend(scope, visit)
             if spent is not None:
                 reply.headers += spent.headers()
                 _refuse_too_many(spent)
-            inner = await self._take_body(scope, visit, receive)
+            inner = await self._take_body(scope, visit, upload)
             if inner is not None:
                 await self._app(scope, inner, reply)
         except Exception as error:  # noqa: BLE001 - the outermost ring: nothing may get past it
@@ -170,13 +176,41 @@ class Edge:
         await _send(self._problems.answer(refused, visit.language, visit.request_id), reply)
 
 
+class _Upload:
+    """The `receive` that knows whether the body has ended."""
+
+    __slots__ = ("_receive", "ended")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def linger(self) -> None:
+        """Read on and throw away, within bounds.
+
+        Most clients send all before they read anything: closed at once, the connection would be reset under them, and
+        the answer lost (RFC 9112, 9.6).
+        """
+        left = LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while left > 0 and not self.ended:
+                    left -= len((await self()).get("body", b""))
+
+
 class _Reply:
     """The `send` that adds the headers every answer has."""
 
-    __slots__ = ("_send", "headers", "started")
+    __slots__ = ("_send", "headers", "started", "upload")
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, upload: _Upload, headers: list[tuple[bytes, bytes]]) -> None:
         self._send = send
+        self.upload = upload
         self.headers = headers
         self.started = False
 
@@ -247,7 +281,7 @@ def _refuse_nul_in_address(scope: Scope, visit: Visit) -> None:
 
 
 def _refuse_unreadable(visit: Visit) -> None:
-    """Refuse what is JSON and still nothing of ours: texts with NUL characters, depth that no document of ours has."""
+    """Refuse what is JSON and still nothing of ours: NUL characters, depth that no document has, a name given twice."""
     body = visit.body
     if (
         b"\0" in body
@@ -255,8 +289,25 @@ def _refuse_unreadable(visit: Visit) -> None:
         raise _invalid("json_invalid", visit, field="")
     if body.count(b"[") + body.count(b"{") > DEEPEST and _depth(body) > DEEPEST:
         raise _invalid("json_invalid", visit, field="")
-    if b"\\u0000" in body and _holds_nul(body):
+    try:
+        document = json.loads(body, object_pairs_hook=_named_once)
+    except _NameTwice:
+        raise _invalid("repeated_name", visit, field="") from None
+    except ValueError:
+        return  # not JSON: whoever parses it will say so
+    if b"\\u0000" in body and _nul_in(document):
         raise _invalid("nul_character", visit, field="")
+
+
+class _NameTwice(Exception):  # noqa: N818 - never leaves this file
+    """An object names one member twice: which of them counts would be anybody's guess (RFC 8259, 4)."""
+
+
+def _named_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(members)
+    if len(document) != len(members):
+        raise _NameTwice
+    return document
 
 
 def _invalid(code: str, visit: Visit, **place: str) -> Refused:
@@ -275,13 +326,6 @@ def _depth(body: bytes) -> int:
     return deepest
 
 
-def _holds_nul(body: bytes) -> bool:
-    try:
-        return _nul_in(json.loads(body))
-    except ValueError:
-        return False  # not JSON: whoever parses it will say so
-
-
 def _nul_in(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" in value
@@ -293,7 +337,11 @@ def _nul_in(value: Any) -> bool:
 async def _send(answer: Answer, reply: _Reply) -> None:
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     headers.append((b"content-length", str(len(answer.body)).encode()))
-    if answer.status == 413:
-        headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
+    too_large = answer.status == 413
+    if too_large:
+        headers.append((b"connection", b"close"))
     await reply({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await reply({"type": "http.response.body", "body": answer.body})
+    await reply({"type": "http.response.body", "body": answer.body, "more_body": too_large})
+    if too_large:
+        await reply.upload.linger()
+        await reply({"type": "http.response.body", "body": b""})

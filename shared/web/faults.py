@@ -23,6 +23,7 @@ _WORDS: Mapping[str, Words] = {
         "不能与已给出的其他参数同时使用。", "cannot be used together with the other parameters given."
     ),
     "nul_character": Words("不能包含空字符 (U+0000)。", "must not contain the NUL character (U+0000)."),
+    "repeated_name": Words("同一个对象中的名称只能出现一次。", "must not name one member of an object twice."),
     "json_invalid": Words("不是有效的 JSON。", "is not valid JSON."),
     "string_type": Words("应为文本。", "must be a text."),
     "string_unicode": Words("不是有效的 Unicode 文本。", "is not valid Unicode text."),

@@ -7,7 +7,6 @@ documentation, validation faults and exception handling it is the same route as 
 
 import inspect
 from collections.abc import Awaitable, Callable
-from json import JSONDecodeError
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from fastapi.exceptions import RequestValidationError
@@ -31,11 +30,11 @@ class LeanRoute(StrictRoute):
 
         async def lean(request: Request) -> Response:
             refuse_any_query(request)
-            asker = await dependency(request)
-            try:
+            try:  # first, as the general road does: dependencies read the body too
                 document = await request.json()
-            except JSONDecodeError as error:
-                raise RequestValidationError([{"type": "json_invalid", "loc": ("body", error.pos)}]) from error
+            except ValueError as error:  # not JSON, or not even UTF-8
+                raise RequestValidationError([{"type": "json_invalid", "loc": ("body",)}]) from error
+            asker = await dependency(request)
             try:
                 wish = validate(document)
             except ValidationError as error:
