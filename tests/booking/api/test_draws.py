@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from services.__main__ import main
 from services.booking.api.draw_body import DrawPublished, DrawRequestShown, DrawShown
+from services.booking.commands import draws
 from services.booking.commands.drawing import Drawing
 from services.booking.domain.account import Role
 from services.booking.domain.draw import Entry, contents_of, digest_of, first_difference, order_of
@@ -123,6 +124,19 @@ async def test_each_person_once_and_a_party_as_one(api: Caller) -> None:
     assert [(str(entry.id), entry.people) for entry in after.entries] == [(again.json()["id"], 1)]
     [mine] = read(Page[DrawRequestShown], await (await api.sign_in()).get(f"{path}/requests")).items
     assert (mine.withdrawn_at is not None, mine.place, mine.outcome) == (True, None, None)
+
+
+async def test_a_round_takes_so_many_requests_and_no_more(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draws, "REQUESTS_MOST", 1)
+    slot = make.slot()
+    path = await opened(api, slot)
+    wang = await api.sign_in()
+    first, second = await person(wang), await person(wang, OTHER_CARD)
+    slots = [str(slot.id)]
+    assert (await wang.post(f"{path}/requests", {"people": [first], "slots": slots})).status_code == 201
+    refused = problem(await wang.post(f"{path}/requests", {"people": [second], "slots": slots}), 409, "draw_full")
+    assert refused["most"] == 1
+    assert len(await api.rows("draw_requests")) == 1
 
 
 async def test_a_party_takes_places_for_all_of_it_or_none(api: Caller) -> None:
