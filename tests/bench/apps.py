@@ -71,7 +71,7 @@ def empty() -> FastAPI:
             slot_id=wish.slot_id,
             people=wish.people,
             state="confirmed",
-            reference="7Q2M-K4ZD-9",
+            reference="7Q2M-K4ZD-C",
             starts_at=make.NOW,
         )
 

@@ -267,14 +267,14 @@ def reminder(lead: int, **changed: Any) -> dict[str, Any]:
 
 BODY = {
     "id": "b",
-    "reference": "7Q2M-K4ZD-9",
+    "reference": "7Q2M-K4ZD-C",
     "starts_at": STARTS.isoformat(),
     "ends_at": (STARTS + timedelta(minutes=30)).isoformat(),
     "reminders": [1440, 120],
     "service": {"id": "s", "name": {"zh": "分时入场", "en": "Timed entry"}},
     "venue": {"name": {"zh": "大连博物馆", "en": "Dalian Museum"}},
 }
-TEXT = {"zh": "分时入场 2026年11月28日 16:30 7Q2M-K4ZD-9", "en": "Timed entry 28 Nov 16:30 7Q2M-K4ZD-9"}
+TEXT = {"zh": "分时入场 2026年11月28日 16:30 7Q2M-K4ZD-C", "en": "Timed entry 28 Nov 16:30 7Q2M-K4ZD-C"}
 
 
 def message(**changed: Any) -> dict[str, Any]:
@@ -349,14 +349,14 @@ async def test_messages_are_held_against_the_booking(monkeypatch: pytest.MonkeyP
     with pytest.raises(Stopped, match="lacks the reference"):
         await heard(message(body={**TEXT, "zh": "分时入场 16:30"}))
     with pytest.raises(Stopped, match="local time 16:30"):
-        await heard(message(), "Booked\nTimed entry 08:30 7Q2M-K4ZD-9")
+        await heard(message(), "Booked\nTimed entry 08:30 7Q2M-K4ZD-C")
     with pytest.raises(Stopped, match="lacks the service's name"):
-        await heard(message(), "Booked\n16:30 7Q2M-K4ZD-9")
+        await heard(message(), "Booked\n16:30 7Q2M-K4ZD-C")
 
 
 async def test_a_message_that_tells_of_a_sensitive_service_stops_the_tour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "ARRIVES_WITHIN", 0.1)
-    neutral = {"zh": "16:30 7Q2M-K4ZD-9", "en": "16:30 7Q2M-K4ZD-9"}
+    neutral = {"zh": "16:30 7Q2M-K4ZD-C", "en": "16:30 7Q2M-K4ZD-C"}
     await heard(message(sensitive=True, body=neutral), "Booked\n" + neutral["en"], sensitive=True)
     with pytest.raises(Stopped, match="Dalian Museum"):
         await heard(message(body=neutral), "Booked\nDalian Museum " + neutral["en"], sensitive=True)

@@ -17,7 +17,7 @@ from shared.web import Answer, Shown, etag
 
 _EXAMPLE: dict[str, Any] = {
     "id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1908",
-    "reference": "7Q2M-K4ZD-9",
+    "reference": "7Q2M-K4ZD-C",
     "state": "confirmed",
     "version": 2,
     "service": {

@@ -133,11 +133,11 @@ class Cancellation(Strict):
 class Lookup(Strict):
     """Enough to find a booking without an account: its reference, and the birth date of one of its party."""
 
-    reference: Annotated[str, Field(min_length=9, max_length=20, examples=["7Q2M-K4ZD-9"])]
+    reference: Annotated[str, Field(min_length=9, max_length=20, examples=["7Q2M-K4ZD-C"])]
     birth_date: Annotated[date, Field(examples=["1990-01-01"])]
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-9", "birth_date": "1990-01-01"}]}
+        json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-C", "birth_date": "1990-01-01"}]}
     )
 
 

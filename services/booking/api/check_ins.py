@@ -45,9 +45,9 @@ MOST_EXPECTED = 1000
 class CheckIn(Strict):
     """The reference as it was scanned or typed."""
 
-    reference: Annotated[str, Field(min_length=9, max_length=20, examples=["7Q2M-K4ZD-9"])]
+    reference: Annotated[str, Field(min_length=9, max_length=20, examples=["7Q2M-K4ZD-C"])]
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-9"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-C"}]})
 
 
 class WalkInParty(Strict):

@@ -20,8 +20,8 @@ EXAMPLE: dict[str, Any] = {
     "sensitive": False,
     "title": {"zh": "预约提醒：羽毛球1号场，11月28日 16:30", "en": "Reminder: Badminton court 1, 28 Nov 16:30"},
     "body": {
-        "zh": "提醒您按时赴约。\n\n项目：羽毛球1号场\n时间：2026年11月28日 星期六 16:30\n预约号：7Q2M-K4ZD-9",
-        "en": "This is a reminder of your booking.\n\nWhat: Badminton court 1\nWhen: Saturday 28 November 2026, 16:30\nReference: 7Q2M-K4ZD-9",
+        "zh": "提醒您按时赴约。\n\n项目：羽毛球1号场\n时间：2026年11月28日 星期六 16:30\n预约号：7Q2M-K4ZD-C",
+        "en": "This is a reminder of your booking.\n\nWhat: Badminton court 1\nWhen: Saturday 28 November 2026, 16:30\nReference: 7Q2M-K4ZD-C",
     },
     "created_at": "2026-11-27T16:30:00+08:00",
     "read_at": None,

@@ -1,6 +1,7 @@
 """The OpenAPI document is whole enough to write a front end from, and its page needs no other machine."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from services.booking.api.problems import TABLE
 from services.booking.domain.reason import Reason
+from services.booking.domain.reference import normalise
 from tests.booking.api.caller import Caller, problem
 
 CHINESE = re.compile(r"[一-鿿]")
@@ -138,3 +140,11 @@ async def test_every_reason_has_its_page(api: Caller) -> None:
     for reason in Reason:
         answer = await api.get(f"/problems/{reason.value.replace('_', '-')}")
         assert TABLE[reason].title.zh in answer.text.replace("&quot;", '"')
+
+
+def test_the_reference_of_every_example_can_be_typed() -> None:
+    """Whoever copies an example must not be told that its check character is wrong."""
+    sources = (Path(__file__).parents[3] / "services").rglob("*.py")
+    found = {one for path in sources for one in re.findall(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]\b", path.read_text())}
+    assert found
+    assert {normalise(one) for one in found - {"ABCD-EFGH-J"}} == found - {"ABCD-EFGH-J"}

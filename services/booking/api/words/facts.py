@@ -50,7 +50,7 @@ FACTS: Mapping[str, Fact] = {
     "places_left": Fact("places that are free", 1),
     "question_en": Fact("the question, in English", "Which sub-district is the household registered in?"),
     "question_zh": Fact("the question, in Chinese", "户籍所在的街道、乡镇是哪一个？"),
-    "reference": Fact("the reference of your own booking in the way", "7K3M-Q9XT-2"),
+    "reference": Fact("the reference of your own booking in the way", "7K3M-Q9XT-J"),
     "retry_after_seconds": Fact("seconds until it makes sense to ask again", 12),
     "scope": Fact("over what the limit counts", "service"),
     "size": Fact("people in the request", 5),
