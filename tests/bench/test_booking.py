@@ -22,7 +22,7 @@ from tests.bench.rush_world import Town, build
 
 pytestmark = pytest.mark.bench
 
-PAIRS = 3
+PAIRS = 5
 SECONDS = 3.0
 MOST_A_SECOND = 16_000
 
