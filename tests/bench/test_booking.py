@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from services.booking.domain.slot import Slot
 from shared.db import create_engine
@@ -65,9 +64,7 @@ async def bench(embedded: Servers, databases: object, tmp_path_factory: pytest.T
     url = await databases.create("booking")  # type: ignore[attr-defined]
     engine = create_engine(url, application_name="bench")
     town = await build(engine, folder / "keys")
-    async with engine.connect() as connection:
-        postmaster = int((embedded.postgres.cluster / "postmaster.pid").read_text().split()[0])
-        await connection.execute(text("SELECT 1"))
+    postmaster = int((embedded.postgres.cluster / "postmaster.pid").read_text().split()[0])
     environment = {"BOOKING_DATABASE_URL": url, "YUYUE_KEY_FOLDER": str(folder / "keys")}
     with ExitStack() as stack:
         servers = {
