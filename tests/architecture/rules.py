@@ -24,7 +24,7 @@ RINGS: Mapping[str, frozenset[str]] = {
     for ring, allowed in {
         "domain": _PURE,
         "settings": _PURE,
-        "tables": set[str](),
+        "tables": {"tables"},
         "store": _SQL,
         "views": _SQL | {"views"},
         "catalogue": {"domain", "store", "catalogue"},  # the files have the form in which the store keeps them

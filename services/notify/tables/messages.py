@@ -1,17 +1,9 @@
-"""Every table of the notify database.
-
-The law: one row of `messages` is a message's place in the schedule and in the queue at once, so there is no second
-store that could disagree with it. `visible_at` is when a worker may next touch the row, whatever the reason: it is
-due, its pause is over, or the lease of a worker that died has run out. A row whose state is final is in no index that
-a worker reads.
-"""
+"""What is known of bookings, the messages about them, each attempt to send one, and why."""
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
@@ -20,18 +12,13 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    Time,
     UniqueConstraint,
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.db import metadata as new_metadata
-from shared.inbox import dead_event_table, inbox_table, position_table
-
-metadata = new_metadata()
-_moment = DateTime(timezone=True)
+from services.notify.tables.base import metadata, moment
 
 known_bookings = Table(
     "known_bookings",
@@ -42,7 +29,7 @@ known_bookings = Table(
     Column("account_id", Uuid, nullable=False),
     Column("appointment", JSONB, nullable=False, comment="What messages may say of it; no names where sensitive."),
     Column("contact", Text, nullable=True, comment="Contact data as the event brought it: sealed."),
-    Column("heard_at", _moment, nullable=False),
+    Column("heard_at", moment, nullable=False),
     comment="The newest version of each booking heard of: what a message must agree with to be allowed out.",
 )
 
@@ -59,9 +46,9 @@ messages = Table(
     Column("channel", Text, nullable=False),
     # schedule and queue
     Column("urgency", SmallInteger, nullable=False),
-    Column("due_at", _moment, nullable=False),
-    Column("visible_at", _moment, nullable=False),
-    Column("expires_at", _moment, nullable=False),
+    Column("due_at", moment, nullable=False),
+    Column("visible_at", moment, nullable=False),
+    Column("expires_at", moment, nullable=False),
     Column("state", Text, nullable=False),
     Column("why", Text, nullable=False, comment="The reason of its state: a code of the decision log."),
     Column("lease_token", Uuid, nullable=True),
@@ -74,8 +61,8 @@ messages = Table(
     Column("template", Text, nullable=True),
     Column("template_version", SmallInteger, nullable=True),
     Column("fingerprint", LargeBinary, nullable=True, comment="SHA-256 of the words as rendered."),
-    Column("created_at", _moment, nullable=False),
-    Column("changed_at", _moment, nullable=False),
+    Column("created_at", moment, nullable=False),
+    Column("changed_at", moment, nullable=False),
     UniqueConstraint(
         *("subject_id", "subject_version", "kind", "lead_minutes", "recipient_id", "channel"), name="uq_messages_cause"
     ),
@@ -100,8 +87,8 @@ attempts = Table(
     Column("message_id", Uuid, ForeignKey("messages.id"), primary_key=True),
     Column("number", SmallInteger, primary_key=True),
     Column("provider", Text, nullable=False),
-    Column("started_at", _moment, nullable=False),
-    Column("finished_at", _moment, nullable=True),
+    Column("started_at", moment, nullable=False),
+    Column("finished_at", moment, nullable=True),
     Column("verdict", Text, nullable=True),
     Column("why", Text, nullable=True),
     Column("code", Text, nullable=True, comment="The provider's own code, never its text: texts quote addresses."),
@@ -114,7 +101,7 @@ decisions = Table(
     "decisions",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("at", _moment, nullable=False),
+    Column("at", moment, nullable=False),
     Column("subject_id", Uuid, nullable=False),
     Column("subject_version", Integer, nullable=False),
     Column("message_id", Uuid, nullable=True),
@@ -124,51 +111,3 @@ decisions = Table(
     Index("decisions_by_subject", "subject_id", "id"),
     comment="Append-only: why each message was planned, dropped, superseded, sent or given up. No personal data.",
 )
-
-inbox_heads = Table(
-    "inbox_heads",
-    metadata,
-    Column("account_id", Uuid, primary_key=True),
-    Column("last", BigInteger, nullable=False),
-    comment="The last number given in each account's inbox; its row lock makes numbers appear in order of commit.",
-)
-
-inbox_messages = Table(
-    "inbox_messages",
-    metadata,
-    Column("id", Uuid, ForeignKey("messages.id"), primary_key=True),
-    Column("account_id", Uuid, nullable=False),
-    Column("sequence", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("subject_id", Uuid, nullable=False),
-    Column("sensitive", Boolean, nullable=False),
-    Column("title_zh", Text, nullable=False),
-    Column("title_en", Text, nullable=False),
-    Column("body_zh", Text, nullable=False),
-    Column("body_en", Text, nullable=False),
-    Column("created_at", _moment, nullable=False),
-    Column("read_at", _moment, nullable=True),
-    UniqueConstraint("account_id", "sequence"),
-    Index("inbox_messages_unread", "account_id", "sequence", postgresql_where=text("read_at IS NULL")),
-    comment="What a resident sees in the app, numbered 1, 2, 3 … without a gap for each account.",
-)
-
-preferences = Table(
-    "preferences",
-    metadata,
-    Column("account_id", Uuid, primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("language", Text, nullable=True, comment="Null: the one that the account names."),
-    Column("quiet_begins", Time, nullable=True, comment="Local time of the venue; null: no quiet hours."),
-    Column("quiet_ends", Time, nullable=True),
-    Column("switched_off", ARRAY(Text), nullable=False, comment="What is not wanted, as kind/channel."),
-    Column("reminders_off", ARRAY(Integer), nullable=False, comment="Lead times not wanted, in minutes."),
-    Column("key_digest", LargeBinary, nullable=False, comment="SHA-256 of the last change's Idempotency-Key."),
-    Column("changed_at", _moment, nullable=False),
-    CheckConstraint("(quiet_begins IS NULL) = (quiet_ends IS NULL)", name="quiet_hours_whole"),
-    comment="What each account wants to hear; one without a row has the city's own preferences.",
-)
-
-inbox = inbox_table(metadata)
-position = position_table(metadata)
-dead_events = dead_event_table(metadata)

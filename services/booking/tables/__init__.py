@@ -1,0 +1,39 @@
+"""Every table of the booking database. PostgreSQL keeps the invariants; Python explains them.
+
+The law that matters most: `0 <= taken <= capacity` for every slot, and one live claim for each person and slot.
+"""
+
+from services.booking.tables.base import metadata
+from services.booking.tables.bookings import bookings, claims, history, idempotency, walk_ins
+from services.booking.tables.draws import draw_people, draw_requests, draw_rounds
+from services.booking.tables.offers import catalogue_version, districts, plans, policies, services, slots, venues
+from services.booking.tables.people import account_people, accounts, persons, sign_in_codes
+from shared.outbox import outbox_table, relay_table
+
+outbox = outbox_table(metadata)
+relay = relay_table(metadata)
+
+__all__ = [
+    "account_people",
+    "accounts",
+    "bookings",
+    "catalogue_version",
+    "claims",
+    "districts",
+    "draw_people",
+    "draw_requests",
+    "draw_rounds",
+    "history",
+    "idempotency",
+    "metadata",
+    "outbox",
+    "persons",
+    "plans",
+    "policies",
+    "relay",
+    "services",
+    "sign_in_codes",
+    "slots",
+    "venues",
+    "walk_ins",
+]

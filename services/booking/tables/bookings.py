@@ -1,0 +1,112 @@
+"""Bookings, their claims on places, their history, walk-ins, and the answers given under idempotency keys."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.booking.tables.base import metadata, moment
+
+# The desk's statement writes what it has just read under lock, so these tables check with foreign keys only what would
+# strand a person or a place: a booking's slot, a claim's booking and its person. The rest repeats columns of those rows.
+
+bookings = Table(
+    "bookings",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("reference", Text, unique=True, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("service_id", Text, nullable=False),
+    Column("slot_id", Uuid, ForeignKey("slots.id"), nullable=False),
+    Column("starts_at", moment, nullable=False),
+    Column("ends_at", moment, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("party_kind", Text, nullable=False),
+    Column("declarations", JSONB, nullable=False),
+    Column("hold_until", moment, nullable=True),
+    Column("extensions", SmallInteger, nullable=False),
+    Column("reason", Text, nullable=True),
+    Column("created_at", moment, nullable=False),
+    Column("changed_at", moment, nullable=False),
+    CheckConstraint("version >= 1", name="version_counts"),
+    CheckConstraint("(state IN ('held', 'lapsed')) = (hold_until IS NOT NULL)", name="only_holds_run_out"),
+    Index("bookings_by_slot", "slot_id"),
+    Index("bookings_of_account", "account_id", "starts_at", "id"),
+    Index("bookings_held", "slot_id", "hold_until", postgresql_where=text("state = 'held'")),
+    Index("bookings_running_out", "hold_until", postgresql_where=text("state = 'held'")),
+    Index("bookings_to_end", "ends_at", postgresql_where=text("state IN ('confirmed', 'checked_in')")),
+)
+
+# A claim's `position` is the member's place in the party as it was named: 0, 1, 2 … A member who leaves a party that goes
+# on without them stays on record, with no place, at -1 - position; the history says when, who did it and why.
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("booking_id", Uuid, ForeignKey("bookings.id"), primary_key=True),
+    Column("slot_id", Uuid, primary_key=True),
+    Column("person_id", Uuid, ForeignKey("persons.id"), primary_key=True),
+    Column("position", SmallInteger, nullable=False),
+    Column("seats", SmallInteger, nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("service_id", Text, nullable=False),
+    Column("venue_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("starts_at", moment, nullable=False),
+    Column("ends_at", moment, nullable=False),
+    CheckConstraint("seats IN (0, 1)", name="a_person_takes_one_place"),
+    Index("claims_one_live_each", "slot_id", "person_id", unique=True, postgresql_where=text("live")),
+    Index("claims_of_person", "person_id", "starts_at", postgresql_where=text("live")),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("booking_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("at", moment, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actor_id", Uuid, nullable=True),
+    Column("actor_role", Text, nullable=False),
+    Column("reason", Text, nullable=True),
+    comment="Every change of every booking: who, when, why.",
+)
+
+walk_ins = Table(
+    "walk_ins",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slot_id", Uuid, ForeignKey("slots.id"), nullable=False),
+    Column("people", SmallInteger, nullable=False),
+    Column("admitted_at", moment, nullable=False),
+    Column("admitted_by", Uuid, nullable=False),
+    CheckConstraint("people >= 1", name="somebody_came"),
+    Index("walk_ins_by_slot", "slot_id"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", moment, nullable=False),
+    Index("idempotency_by_age", "created_at"),
+)

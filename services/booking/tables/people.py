@@ -1,0 +1,78 @@
+"""Who: accounts, the codes they sign in with, and the people they book for."""
+
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+
+from services.booking.tables.base import metadata, moment
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("venues", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("phone_fingerprint", LargeBinary, unique=True, nullable=True),
+    Column("phone_sealed", Text, nullable=True),
+    Column("login", Text, unique=True, nullable=True),
+    Column("password_hash", Text, nullable=True),
+    Column("email_sealed", Text, nullable=True),
+    Column("name_sealed", Text, nullable=True),
+    Column("language", Text, nullable=False),
+    Column("contact", Text, nullable=True, comment="Contact data, sealed for the notify service alone."),
+    Column("created_at", moment, nullable=False),
+    Column("disabled_at", moment, nullable=True),
+    CheckConstraint("role IN ('resident', 'staff', 'scheduler', 'administrator')", name="role_known"),
+    CheckConstraint("phone_fingerprint IS NOT NULL OR login IS NOT NULL", name="can_sign_in"),
+)
+
+sign_in_codes = Table(
+    "sign_in_codes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("phone_fingerprint", LargeBinary, nullable=False),
+    Column("phone_sealed", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("code_fingerprint", LargeBinary, nullable=False),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("created_at", moment, nullable=False),
+    Column("expires_at", moment, nullable=False),
+    Column("used_at", moment, nullable=True),
+    Index("sign_in_codes_by_phone", "phone_fingerprint", "created_at"),
+)
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("document_type", Text, nullable=False),
+    Column("document_fingerprint", LargeBinary, unique=True, nullable=False),
+    Column("document_sealed", Text, nullable=False),
+    Column("birth_date", Date, nullable=False),
+    Column("created_at", moment, nullable=False),
+    comment="One row for each identity document, whoever books for it: limits count people, not accounts.",
+)
+
+account_people = Table(
+    "account_people",
+    metadata,
+    Column("account_id", Uuid, ForeignKey("accounts.id"), primary_key=True),
+    Column("person_id", Uuid, ForeignKey("persons.id"), primary_key=True),
+    Column("relation", Text, nullable=False),
+    Column("name_sealed", Text, nullable=False),
+    Column("name_masked", Text, nullable=False),
+    Column("document_masked", Text, nullable=False),
+    Column("created_at", moment, nullable=False),
+    Column("removed_at", moment, nullable=True),
+    comment="The people an account books for, under the name the account gave them.",
+)

@@ -1,0 +1,30 @@
+"""Every table of the notify database.
+
+The law: one row of `messages` is a message's place in the schedule and in the queue at once, so there is no second
+store that could disagree with it. `visible_at` is when a worker may next touch the row, whatever the reason: it is
+due, its pause is over, or the lease of a worker that died has run out. A row whose state is final is in no index that
+a worker reads.
+"""
+
+from services.notify.tables.base import metadata
+from services.notify.tables.messages import attempts, decisions, known_bookings, messages
+from services.notify.tables.readers import inbox_heads, inbox_messages, preferences
+from shared.inbox import dead_event_table, inbox_table, position_table
+
+inbox = inbox_table(metadata)
+position = position_table(metadata)
+dead_events = dead_event_table(metadata)
+
+__all__ = [
+    "attempts",
+    "dead_events",
+    "decisions",
+    "inbox",
+    "inbox_heads",
+    "inbox_messages",
+    "known_bookings",
+    "messages",
+    "metadata",
+    "position",
+    "preferences",
+]
