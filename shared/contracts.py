@@ -31,7 +31,10 @@ class EventType(StrEnum):
     BOOKING_COMPLETED = "yuyue.booking.completed.v1"
     BOOKING_NO_SHOW = "yuyue.booking.no_show.v1"
     BOOKING_LAPSED = "yuyue.booking.lapsed.v1"
+    WAITLIST_OFFERED = "yuyue.waitlist.offered.v1"
+    PENALTY_CHANGED = "yuyue.penalty.changed.v1"
     SIGN_IN_CODE_REQUESTED = "yuyue.sign_in.code_requested.v1"
+    MESSAGE_EVIDENCE = "yuyue.message.evidence.v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,8 @@ class BookingChanged:
     `version` starts at 1 and rises by one with each change: a reader drops what is not newer than what it knows.
     `reminders` are minutes before `starts_at`. `local_start` is the venue's local time in words that need no
     arithmetic ("2026-11-28 16:30"), rendered once by the service that knows the venue's zone. `local_start_before` is the one that a move gave up, in the
-    same words; it is None in every other event.
+    same words; it is None in every other event. `by` is the role of whoever did it. In `WAITLIST_OFFERED` the booking is
+    the hold that is offered, and `hold_until`, in local words `local_hold_until`, is until when it can be accepted.
     """
 
     booking_id: UUID
@@ -65,6 +69,46 @@ class BookingChanged:
     reminders: tuple[int, ...]
     reason: str | None
     local_start_before: str | None = None
+    by: str | None = None
+    local_hold_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PenaltyChanged:
+    """Where a person stands with late cancellations and no-shows under one rule, at `version`.
+
+    `state` is `warned` (one more and they are barred), `barred` (until `until`, in local words `local_until`) or
+    `lifted` (it ended, by itself or by staff). `count` of `threshold` strikes stand. `scope` names what it is about, in
+    words; `sensitive` says that these words must not be told on a channel that others may see.
+    """
+
+    penalty_id: UUID
+    version: int
+    state: str
+    account_id: UUID
+    contact: str | None
+    scope: Words
+    sensitive: bool
+    count: int
+    threshold: int
+    until: datetime | None
+    local_until: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEvidence:
+    """How well a message about a booking is known to have arrived: published by the notify service, rising only.
+
+    `evidence` is one of `accepted`, `delivered`, `shown`, `read`, `acted`, or `failed` where it will not arrive.
+    """
+
+    message_id: UUID
+    booking_id: UUID
+    booking_version: int
+    kind: str
+    channel: str
+    evidence: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +139,11 @@ class SignInMessage:
     language: str
 
 
-EventData = BookingChanged | SignInCodeRequested
+EventData = BookingChanged | PenaltyChanged | SignInCodeRequested | MessageEvidence
 
-DATA_OF: dict[EventType, type[BookingChanged] | type[SignInCodeRequested]] = {
+DATA_OF: dict[
+    EventType, type[BookingChanged] | type[PenaltyChanged] | type[SignInCodeRequested] | type[MessageEvidence]
+] = {
     EventType.BOOKING_HELD: BookingChanged,
     EventType.BOOKING_CONFIRMED: BookingChanged,
     EventType.BOOKING_MOVED: BookingChanged,
@@ -107,7 +153,10 @@ DATA_OF: dict[EventType, type[BookingChanged] | type[SignInCodeRequested]] = {
     EventType.BOOKING_COMPLETED: BookingChanged,
     EventType.BOOKING_NO_SHOW: BookingChanged,
     EventType.BOOKING_LAPSED: BookingChanged,
+    EventType.WAITLIST_OFFERED: BookingChanged,
+    EventType.PENALTY_CHANGED: PenaltyChanged,
     EventType.SIGN_IN_CODE_REQUESTED: SignInCodeRequested,
+    EventType.MESSAGE_EVIDENCE: MessageEvidence,
 }
 
 
@@ -133,4 +182,12 @@ BOOKING_SOURCE = "/yuyue/booking"
 BOOKING_STREAM = "yuyue-booking"
 """The stream on the bus that holds the booking service's events, and the subjects (event types) that go into it."""
 
-BOOKING_SUBJECTS = ("yuyue.booking.>", "yuyue.sign_in.>")
+BOOKING_SUBJECTS = ("yuyue.booking.>", "yuyue.waitlist.>", "yuyue.penalty.>", "yuyue.sign_in.>")
+
+NOTIFY_SOURCE = "/yuyue/notify"
+"""CloudEvents `source` of the notify service."""
+
+NOTIFY_STREAM = "yuyue-notify"
+"""The stream on the bus that holds the notify service's events, and the subjects that go into it."""
+
+NOTIFY_SUBJECTS = ("yuyue.message.>",)

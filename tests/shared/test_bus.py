@@ -15,7 +15,7 @@ import shared.pull
 from shared.broker import BrokerNotDurable, BusUnavailable
 from shared.bus import Bus, StreamLimits
 from shared.codec import Received, from_cloudevent
-from shared.contracts import BOOKING_SOURCE, BOOKING_STREAM, BOOKING_SUBJECTS, Event, EventType
+from shared.contracts import BOOKING_SOURCE, BOOKING_STREAM, BOOKING_SUBJECTS, NOTIFY_SUBJECTS, Event, EventType
 from shared.feed import read_feed
 from shared.inbox import Consumer
 from shared.outbox import Relay, add_events
@@ -89,7 +89,7 @@ def numbered(first: int, last: int) -> list[Event]:
 
 
 def test_every_event_type_has_a_place_in_the_stream() -> None:
-    prefixes = tuple(subject.removesuffix(">") for subject in BOOKING_SUBJECTS)
+    prefixes = tuple(subject.removesuffix(">") for subject in (*BOOKING_SUBJECTS, *NOTIFY_SUBJECTS))
     assert all(event_type.value.startswith(prefixes) for event_type in EventType)
 
 

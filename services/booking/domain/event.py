@@ -44,5 +44,7 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
             reminders=policy.reminders,
             reason=after.reason,
             local_start_before=in_words(before.starts_at) if before is not None and moved else None,
+            by=change.actor.role,
+            local_hold_until=in_words(after.hold_until) if after.hold_until is not None else None,
         ),
     )

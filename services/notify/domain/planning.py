@@ -85,6 +85,7 @@ _ENDS_OLDER: Mapping[EventType, Why] = MappingProxyType(
         EventType.BOOKING_COMPLETED: Why.BOOKING_OVER,
         EventType.BOOKING_NO_SHOW: Why.BOOKING_OVER,
         EventType.BOOKING_LAPSED: Why.BOOKING_OVER,
+        EventType.WAITLIST_OFFERED: Why.NEWER_VERSION,
     }
 )
 
