@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,14 @@ import uvicorn
 from ruamel.yaml import YAML
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from services.sink import page, sms, sms_tencent
+from services.sink.faults import Faults, Plan, behave
+from services.sink.ledger import Ledger
 from services.sink.mail import MailFolder, smtp_protocol
+from services.sink.sms_status import Statuses
 
 SHOWN = 200
 FOUND = 1000
@@ -67,14 +70,20 @@ class Sink:
     texts: SmsFile
     provider: sms.SmsProvider
     tencent: sms_tencent.TencentProvider
+    faults: Faults = field(default_factory=Faults)
+    ledger: Ledger = field(default_factory=Ledger)
+    statuses: Statuses = field(default_factory=Statuses)
 
     @classmethod
     def at(cls, data: Path, access_key_id: str, access_key_secret: str, app_id: str = SMS_APP_ID) -> "Sink":
         """Return the sink over a data folder; both SMS providers know the one key, and the same approved templates."""
         data.mkdir(parents=True, exist_ok=True)
         templates = approved_templates(TEMPLATES)
+        faults, ledger = Faults(), Ledger()
         return cls(
-            mail=MailFolder(data / "mail"),
+            faults=faults,
+            ledger=ledger,
+            mail=MailFolder(data / "mail", faults, ledger),
             texts=SmsFile(data / "sms.jsonl"),
             provider=sms.SmsProvider(access_key_id, access_key_secret, templates),
             tencent=sms_tencent.TencentProvider(
@@ -88,12 +97,14 @@ class Sink:
             Route("/", self.take_sms, methods=["POST"]),
             Route("/", self.show, methods=["GET"]),
             Route("/messages.json", self.as_json, methods=["GET"]),
+            Route("/ledger.json", self.as_ledger, methods=["GET"]),
+            Route("/faults", self.set_faults, methods=["PUT"]),
             Route("/readyz", self.ready, methods=["GET"]),
         ]
         return Starlette(routes=routes)
 
-    async def take_sms(self, request: HttpRequest) -> JSONResponse:
-        """Do as the SendSms of Aliyun or of Tencent, whichever is addressed."""
+    async def take_sms(self, request: HttpRequest) -> Response:
+        """Do as the API of Aliyun or of Tencent, whichever is addressed."""
         arrived = sms.Request(
             method=request.method,
             path=request.url.path,
@@ -101,39 +112,85 @@ class Sink:
             headers={name.lower(): value for name, value in request.headers.items()},
             body=await _body(request),
         )
-        if "x-tc-action" in arrived.headers:
-            return await self._as_tencent(arrived)
-        return await self._as_aliyun(arrived)
+        answer = self._as_tencent if "x-tc-action" in arrived.headers else self._as_aliyun
+        return await answer(request, arrived)
 
-    async def _as_aliyun(self, arrived: sms.Request) -> JSONResponse:
-        request_id = os.urandom(16).hex().upper()
+    async def _as_aliyun(self, request: HttpRequest, arrived: sms.Request) -> Response:
+        request_id, now = os.urandom(16).hex().upper(), datetime.now(UTC)
         try:
-            taken = self.provider.take(arrived, datetime.now(UTC))
+            if arrived.headers.get("x-acs-action") == "QuerySendDetails":
+                fields = self.provider.fields(arrived, "QuerySendDetails", now)
+                answer = self.statuses.aliyun(fields, now) | {"RequestId": request_id}
+                return JSONResponse(answer)
+            taken = self.provider.take(arrived, now)
         except sms.RefusedSms as refused:
             print(f"sms refused: {refused.code}", flush=True)  # noqa: T201 - this line is what the sink is for
-            answer = {"Code": refused.code, "Message": str(refused), "RequestId": request_id}
-            return JSONResponse(answer, refused.status)
-        await self._keep(taken)
-        return JSONResponse({"Code": "OK", "Message": "OK", "BizId": taken.biz_id, "RequestId": request_id})
+            return JSONResponse(
+                {"Code": refused.code, "Message": str(refused), "RequestId": request_id}, refused.status
+            )
+        except (KeyError, ValueError):
+            return JSONResponse({"Code": "isv.INVALID_PARAMETERS", "Message": "", "RequestId": request_id})
+        ok = {"Code": "OK", "Message": "OK", "BizId": taken.biz_id, "RequestId": request_id}
+        return await behave(request, self.faults, ("aliyun", taken.out_id), self._taking("aliyun", taken, ok))
 
-    async def _as_tencent(self, arrived: sms.Request) -> JSONResponse:
-        request_id = str(uuid4())
+    async def _as_tencent(self, request: HttpRequest, arrived: sms.Request) -> Response:
+        request_id, now = str(uuid4()), datetime.now(UTC)
         try:
-            taken = self.tencent.take(arrived, datetime.now(UTC))
+            if arrived.headers.get("x-tc-action") == "PullSmsSendStatusByPhoneNumber":
+                self.tencent.check(arrived, "PullSmsSendStatusByPhoneNumber", now)
+                found = self.statuses.tencent(json.loads(arrived.body), now)
+                return JSONResponse({"Response": found | {"RequestId": request_id}})
+            taken = self.tencent.take(arrived, now)
         except sms_tencent.RefusedRequest as refused:
             print(f"sms refused: {refused.code}", flush=True)  # noqa: T201 - as above
             error = {"Code": refused.code, "Message": str(refused)}
             return JSONResponse({"Response": {"Error": error, "RequestId": request_id}})
-        if taken.sms is not None:
-            await self._keep(taken.sms)
+        except (KeyError, ValueError):
+            return JSONResponse({"Response": {"Error": {"Code": "InvalidParameter", "Message": ""}}})
         for status in taken.statuses:
             if status["Code"] != "Ok":
                 print(f"sms refused: {status['Code']}", flush=True)  # noqa: T201 - as above
-        return JSONResponse({"Response": {"SendStatusSet": list(taken.statuses), "RequestId": request_id}})
+        answer = {"Response": {"SendStatusSet": list(taken.statuses), "RequestId": request_id}}
+        if taken.sms is None:
+            return JSONResponse(answer)
+        key = taken.sms.out_id
+        return await behave(request, self.faults, ("tencent", key), self._taking("tencent", taken.sms, answer))
 
-    async def _keep(self, taken: sms.Sms) -> None:
-        await self.texts.add(taken)
-        print(f"sms to {', '.join(taken.to)}: {taken.text}", flush=True)  # noqa: T201 - as above
+    def _taking(self, provider: str, taken: sms.Sms, answer: Mapping[str, Any]) -> Callable[[], Awaitable[Response]]:
+        """Return what takes a message: kept, written into the ledger, and said so."""
+
+        async def take() -> Response:
+            await self.texts.add(taken)
+            for number in taken.to:
+                self.ledger.add(taken.at, ("sms", provider), taken.out_id, number[-11:])
+            receipts = self.faults.receipts(provider, taken.out_id)
+            self.statuses.add(taken, receipts[0] if receipts else None)
+            print(f"sms to {', '.join(taken.to)}: {taken.text}", flush=True)  # noqa: T201 - as above
+            return JSONResponse(dict(answer))
+
+        return take
+
+    async def set_faults(self, request: HttpRequest) -> Response:
+        """Take a plan for each provider named: `{"aliyun": {"seed": 1, "shares": {"silent": 0.3}}}`; others have none."""
+        try:
+            plans = {name: Plan.of(plan) for name, plan in json.loads(await _body(request)).items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            return JSONResponse({"error": str(error)}, 422)
+        self.faults.plans = plans
+        return Response(status_code=204)
+
+    async def as_ledger(self, request: HttpRequest) -> JSONResponse:
+        """What a person would have seen: how much on each channel, how often twice; `?entries=1` each message too."""
+        channels: dict[str, dict[str, int]] = {}
+        for seen in self.ledger:
+            counts = channels.setdefault(seen.channel, {"messages": 0, "visible_duplicates": 0})
+            counts["messages"] += 1
+            counts["visible_duplicates"] += seen.times - 1
+        entries = [
+            {**asdict(seen), "first_at": seen.first_at.isoformat(), "last_at": seen.last_at.isoformat()}
+            for seen in (self.ledger if "entries" in request.query_params else ())
+        ]
+        return JSONResponse({"channels": channels, "entries": entries})
 
     async def show(self, _request: HttpRequest) -> HTMLResponse:
         """The page."""

@@ -39,6 +39,7 @@ MESSAGES = {
     "MissingPhoneNumbers": "PhoneNumbers is mandatory for this action.",
     "MissingSignName": "SignName is mandatory for this action.",
     "MissingTemplateCode": "TemplateCode is mandatory for this action.",
+    "MissingSendDate": "SendDate is mandatory for this action.",
     "isv.MOBILE_NUMBER_ILLEGAL": "手机号码格式错误",
     "isv.MOBILE_COUNT_OVER_LIMIT": "手机号码数量超过限制",
     "isv.SMS_TEMPLATE_ILLEGAL": "该账号下找不到对应模板",
@@ -101,15 +102,23 @@ class SmsProvider:
         Raises:
             RefusedSms: with the provider's code.
         """
+        return _message(self.fields(request, "SendSms", now), self.templates, now)
+
+    def fields(self, request: Request, action: str, now: datetime) -> dict[str, str]:
+        """Return the fields of a sound request for `action`.
+
+        Raises:
+            RefusedSms: with the provider's code.
+        """
         self._check_signature(request, now)
         fields = dict(parse_qsl(request.query, keep_blank_values=True))
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             fields |= dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-        if request.headers["x-acs-action"] != "SendSms":
+        if request.headers["x-acs-action"] != action:
             raise RefusedSms("InvalidAction.NotFound")
         if request.headers["x-acs-version"] != "2017-05-25":
             raise RefusedSms("InvalidVersion")
-        return _message(fields, self.templates, now)
+        return fields
 
     def _check_signature(self, request: Request, now: datetime) -> None:
         headers = request.headers

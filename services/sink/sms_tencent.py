@@ -96,14 +96,7 @@ class TencentProvider:
         Raises:
             RefusedRequest: with the provider's code.
         """
-        self._check_signature(request, now)
-        headers = request.headers
-        if headers.get("x-tc-action") != "SendSms":
-            raise RefusedRequest("InvalidAction")
-        if headers.get("x-tc-version") != "2021-01-11":
-            raise RefusedRequest("NoSuchVersion")
-        if headers.get("x-tc-region") not in REGIONS:
-            raise RefusedRequest("UnsupportedRegion")
+        self.check(request, "SendSms", now)
         fields = _fields(request.body)
         numbers = fields["PhoneNumberSet"]
         if fields["SmsSdkAppId"] != self.app_id:
@@ -119,6 +112,21 @@ class TencentProvider:
         ]
         sms = _sms(fields, served, text, statuses, now) if served else None
         return Taken(sms=sms, statuses=statuses)
+
+    def check(self, request: Request, action: str, now: datetime) -> None:
+        """Return if a request for `action` is to be listened to.
+
+        Raises:
+            RefusedRequest: with the provider's code.
+        """
+        self._check_signature(request, now)
+        headers = request.headers
+        if headers.get("x-tc-action") != action:
+            raise RefusedRequest("InvalidAction")
+        if headers.get("x-tc-version") != "2021-01-11":
+            raise RefusedRequest("NoSuchVersion")
+        if headers.get("x-tc-region") not in REGIONS:
+            raise RefusedRequest("UnsupportedRegion")
 
     def _check_signature(self, request: Request, now: datetime) -> None:
         headers = request.headers

@@ -73,6 +73,8 @@ def outcome_of(stage: Stage, code: int, text: str) -> Outcome:
     """Return what an SMTP reply means; of its text only the enhanced status code (RFC 3463) is kept."""
     enhanced = _ENHANCED.match(text)
     words = f"{code} {enhanced[1]}" if enhanced else str(code)
+    if stage is Stage.CONTENT and code // 100 not in {4, 5}:
+        return unknown(f"unreadable:{words}")  # an answer to the content that is none: it may have been taken
     passes, why = _OUTCOMES.get((stage, code // 100), (True, Why.PROVIDER_REFUSES_US))
     return temporary(why, words) if passes else permanent(why, words)
 
