@@ -166,7 +166,7 @@ def test_every_line_of_a_mail_fits_and_ends_as_smtp_wants() -> None:
         (Stage.RECIPIENT, 550, "<a@b> unknown", Verdict.PERMANENT, Why.ADDRESS_REFUSED, "550"),
         (Stage.CONTENT, 452, "4.3.1 full", Verdict.TEMPORARY, Why.PROVIDER_BUSY, "452 4.3.1"),
         (Stage.CONTENT, 554, "5.6.0 no", Verdict.PERMANENT, Why.CONTENT_REFUSED, "554 5.6.0"),
-        (Stage.CONTENT, 999, "what", Verdict.TEMPORARY, Why.PROVIDER_REFUSES_US, "999"),
+        (Stage.CONTENT, 999, "what", Verdict.UNKNOWN, Why.NO_ANSWER, "unreadable:999"),
     ],
 )
 def test_smtp_replies_as_outcomes(*, stage: Stage, code: int, text: str, verdict: Verdict, why: Why, kept: str) -> None:
