@@ -87,6 +87,12 @@ class _Stream:
         )
 
 
+def _telling(faults: Sequence[Exception]) -> Exception:
+    """Return the fault that says most: the last one, unless a broker refused us in words and then reset a connection."""
+    refused = [fault for fault in faults if "authorization" in str(fault).lower()]
+    return (refused or faults)[-1]
+
+
 @dataclass(slots=True)
 class Bus:
     """One connection to the broker, to publish to and consume from one stream. Made by `Bus.connect`.
@@ -146,7 +152,7 @@ class Bus:
         except (OSError, TimeoutError, nats.errors.Error) as error:
             with contextlib.suppress(Exception):
                 await connection.close()
-            raise BusUnavailable(f"NATS_URL leads to no broker within {seconds:g} s: {faults[-1]}") from error
+            raise BusUnavailable(f"NATS_URL leads to no broker within {seconds:g} s: {_telling(faults)}") from error
         return cls(connection, connection.jetstream(timeout=ACKNOWLEDGE_SECONDS), source, monitor_url)
 
     @property

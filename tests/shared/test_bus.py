@@ -305,7 +305,7 @@ async def test_without_a_broker_connecting_ends_in_a_sentence(tmp_path: Path) ->
 
 async def test_a_wrong_password_is_named(nats_url: str) -> None:
     with pytest.raises(BusUnavailable, match="Authorization Violation"):
-        await Bus.connect(nats_url.replace("yuyue:", "yuyue:wrong"), name="tests", seconds=0.5)
+        await Bus.connect(nats_url.replace("yuyue:", "yuyue:wrong"), name="tests", seconds=2.5)
 
 
 async def test_a_broker_that_always_syncs_is_accepted(bus: Bus) -> None:
