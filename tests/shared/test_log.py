@@ -93,7 +93,7 @@ def test_what_stands_under_a_personal_key_is_replaced(key: str, lines: io.String
     assert line["nested"] == {"deep": [{key: REDACTED}]}
 
 
-@pytest.mark.parametrize("key", [*HARMLESS, "booking_id", "state", "event_id", "nickel", "encoded"])
+@pytest.mark.parametrize("key", [*sorted(HARMLESS), "booking_id", "state", "event_id", "nickel", "encoded"])
 def test_what_speaks_of_no_person_stays(key: str) -> None:
     assert redact({key: "x"}) == {key: "x"}
 

@@ -3,7 +3,7 @@
 import json
 import re
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -22,11 +22,12 @@ from tests.notify.api.conftest import Caller, deliver
 from tests.notify.make import NEIGHBOUR, NOW, RESIDENT, STARTS_AT, booking, event
 from tests.notify.town import Town
 
+SOME_ID = UUID("01936f2e-0000-7def-8a3b-000000000001")
 ROUTES = [
     ("GET", "/api/v1/messages"),
-    ("POST", f"/api/v1/messages/{uuid4()}/read"),
+    ("POST", f"/api/v1/messages/{SOME_ID}/read"),
     ("GET", "/api/v1/messages/stream"),
-    ("GET", f"/api/v1/bookings/{uuid4()}/messages"),
+    ("GET", f"/api/v1/bookings/{SOME_ID}/messages"),
 ]
 
 
