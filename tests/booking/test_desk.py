@@ -23,7 +23,7 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
 from services.booking.domain.request import Actor, Alter, Book, Key
 from services.booking.domain.slot import Slot
-from services.booking.store.gathering import READ_SLOTS_UNLOCKED, lock_slots
+from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
 from shared.db import create_engine
@@ -121,7 +121,7 @@ async def test_two_desks_and_one_last_place(city: City) -> None:
 
 async def test_without_the_lock_the_database_still_refuses_to_oversell(city: City) -> None:
     """The first control: with the lock out, only the constraint stands between two desks and one place."""
-    unlocked = partial(lock_slots, statement=READ_SLOTS_UNLOCKED)
+    unlocked = partial(take_locks, statement=READ_SLOTS_UNLOCKED)
     desks = city.another(lock=unlocked), city.another(lock=unlocked)
     assert await race(city, desks, 40) == [(1, 1)] * 40
     assert await world.audit(city.engine) == CLEAN
@@ -131,7 +131,7 @@ async def test_the_control_oversells_without_lock_and_constraint(city: City) -> 
     """The second control: this is what the race looks like when nothing guards it, so the race test can fail."""
     async with city.engine.begin() as tx:
         await tx.execute(text("ALTER TABLE slots DROP CONSTRAINT ck_slots_never_above_capacity"))
-    unlocked = partial(lock_slots, statement=READ_SLOTS_UNLOCKED)
+    unlocked = partial(take_locks, statement=READ_SLOTS_UNLOCKED)
     desks = city.another(lock=unlocked), city.another(lock=unlocked)
     results = await race(city, desks, 100)
     assert (2, 0) in results
@@ -188,6 +188,24 @@ async def test_the_same_person_takes_back_the_place_of_a_lapsed_hold(city: City)
     city.clock.advance(timedelta(minutes=5))
     assert (await city.desk.ask(wish(resident, slot), render)).status == 201
     assert await world.audit(city.engine) == CLEAN
+
+
+async def test_a_hold_that_ran_out_makes_room_for_one_more_and_not_for_two(city: City) -> None:
+    (slot, *others) = (
+        make.slot(capacity=9, starts_at=make.slot().starts_at + shift, ends_at=make.slot().ends_at + shift)
+        for shift in (timedelta(hours=number) for number in range(4))
+    )
+    await world.put_slots(city.engine, slot, *others)
+    (resident,) = await world.put_residents(city.engine, 1)
+    await city.desk.ask(wish(resident, slot, confirm=False), render)
+    city.clock.advance(timedelta(minutes=4))
+    for other in others[:2]:
+        assert (await city.desk.ask(wish(resident, other, confirm=False), render)).status == 201
+    city.clock.advance(timedelta(minutes=1))  # the first one is over
+    asked = (city.desk.ask(wish(resident, one, confirm=False), render) for one in (slot, others[2]))
+    answers = await asyncio.gather(*asked)
+    assert [answer.status for answer in answers] == [201, 409]
+    assert answers[1].body == Reason.HOLDS_LIMIT_REACHED.value.encode()
 
 
 def alter(resident: Resident, answer: Answer, action: Action) -> Alter:

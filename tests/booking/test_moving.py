@@ -22,7 +22,7 @@ from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Move
 from services.booking.domain.slot import Slot
-from services.booking.store.gathering import lock_slots
+from services.booking.store.gathering import take_locks
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.refusal import Refused
@@ -233,7 +233,7 @@ async def sever(tx: Any, engine: AsyncEngine) -> None:
 BREAKS = {
     "before the lock": ("lock", 1, Reason.BUSY),
     "after the lock": ("gather", 1, Reason.BUSY),
-    "within gathering": ("gather", 3, Reason.BUSY),
+    "within gathering": ("gather", 2, Reason.BUSY),
     "before the old place is released": ("keep", 1, Reason.BUSY),
     "before the new place is taken": ("keep", 2, Reason.BUSY),
     "before the rest is kept": ("keep", 3, Reason.BUSY),
@@ -251,7 +251,7 @@ async def test_a_connection_lost_at_any_step_leaves_the_old_place_or_the_new_one
     await world.put_slots(city.engine, old, new)
     (resident,) = await world.put_residents(city.engine, 1)
     booked = await city.desk.ask(wish(resident, old), render)
-    lock: Step = lock_slots
+    lock: Step = take_locks
     if name in {"lock", "gather", "keep"}:
         step: Step = lock if name == "lock" else getattr(desk_module, name)
 

@@ -1,10 +1,11 @@
 """Doing a write once: what stays, what goes, what a twin hears, and what a lost connection leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -13,10 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.booking import tables
 from services.booking.commands.remember import remembered
+from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Key
 from services.booking.store.database import is_unavailable
-from services.booking.store.idempotency import forget_answers, read_answers
+from services.booking.store.gathering import Wanted, gather
+from services.booking.store.idempotency import forget_answers
+from services.booking.store.keeping import Answered
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id
@@ -179,19 +183,23 @@ async def test_a_connection_lost_at_the_commit_is_uncertain(work: Work, monkeypa
     assert await work.done() == 1
 
 
+async def look_up(tx: AsyncConnection, *keys: Key) -> Mapping[tuple[UUID, str], Answered]:
+    """Return what the desk finds under `keys`."""
+    return (await gather(tx, Wanted((), (), (), keys=keys), Facts(make.NOW, make.catalogue()))).answers
+
+
 async def test_answers_are_read_back_by_the_desk_s_look_up_and_forgotten_by_age(work: Work) -> None:
     await work.ask()
     strange = Key(new_id(), "key", b"f" * 32)
     async with work.engine.begin() as tx:
-        found = await read_answers(tx, [work.key, strange])
-        [answered] = found.values()
+        [answered] = (await look_up(tx, work.key, strange)).values()
         assert (answered.key, answered.status, answered.headers, answered.body) == (
             work.key,
             201,
             DONE.headers,
             DONE.body,
         )
-        assert await read_answers(tx, []) == {}
+        assert await look_up(tx) == {}
         assert await forget_answers(tx, work.clock()) == 0
         assert await forget_answers(tx, work.clock() + timedelta(seconds=1)) == 1
     assert await work.kept() == []

@@ -29,8 +29,7 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Book, Move, Request
 from services.booking.domain.slot import Slot
 from services.booking.store.database import Collided, Connection, DatabaseError, Engine, is_unavailable
-from services.booking.store.gathering import Wanted, gather, lock_slots, nearest_free
-from services.booking.store.idempotency import read_answers
+from services.booking.store.gathering import Gathered, Wanted, gather, nearest_free, take_locks
 from services.booking.store.keeping import Answered, Ledger, keep
 from shared.clock import Clock
 from shared.ids import new_id
@@ -40,8 +39,8 @@ from shared.web.problems import Answer
 ALONE_ATTEMPTS = 3
 """How often a request is served alone before the desk gives up on it."""
 
-Lock = Callable[[Connection, Wanted], Awaitable[tuple[list[Slot], int]]]
-"""How slots are locked; see `store.gathering.lock_slots`."""
+Lock = Callable[[Connection, Wanted], Awaitable[list[Slot]]]
+"""How slots and people are locked; see `store.gathering.take_locks`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Desk:
         clock: Clock,
         limits: Limits | None = None,
         *,
-        lock: Lock = lock_slots,
+        lock: Lock = take_locks,
     ) -> None:
         self._engine = engine
         self._catalogue = catalogue
@@ -183,12 +182,11 @@ class Desk:
         """Gather, decide, keep, commit, answer."""
         requests = [asked.request for asked in batch]
         async with self._engine.connect() as tx:
-            facts = await self._gather(tx, requests)
-            kept = await read_answers(tx, [request.key for request in requests if request.key is not None])
+            facts, gathered = await self._gather(tx, requests)
             slots_before = dict(facts.slots)
             decisions = Decisions(facts)
             decisions.lapse_what_ran_out()
-            outcomes = [_replay(request, kept) or decisions.decide(request) for request in requests]
+            outcomes = [_replay(request, gathered.answers) or decisions.decide(request) for request in requests]
             await _name_alternatives(tx, outcomes, facts)
             answers = [
                 outcome if isinstance(outcome, Answer) else asked.render(outcome, facts)
@@ -209,7 +207,7 @@ class Desk:
         for asked, answer in zip(batch, answers, strict=True):
             asked.settle(answer)
 
-    async def _gather(self, tx: Connection, requests: Sequence[Request]) -> Facts:
+    async def _gather(self, tx: Connection, requests: Sequence[Request]) -> tuple[Facts, Gathered]:
         wanted = Wanted(
             slot_ids={request.slot_id for request in requests if not isinstance(request, Alter)},
             booking_ids={request.booking_id for request in requests if isinstance(request, Alter | Move)},
@@ -220,12 +218,13 @@ class Desk:
                 for person_id in request.person_ids
             },
             moving_ids={request.booking_id for request in requests if isinstance(request, Move)},
+            keys=[request.key for request in requests if request.key is not None],
         )
-        slots, version = await self._lock(tx, wanted)
-        catalogue = await self._catalogue.at_version(tx, version) if slots else self._catalogue.current
-        facts = Facts(now=self._clock(), catalogue=catalogue, slots={slot.id: slot for slot in slots})
-        await gather(tx, wanted, facts)
-        return facts
+        slots = await self._lock(tx, wanted)
+        facts = Facts(now=self._clock(), catalogue=self._catalogue.current, slots={slot.id: slot for slot in slots})
+        gathered = await gather(tx, wanted, facts)
+        facts.catalogue = await self._catalogue.at_version(tx, gathered.catalogue_version)
+        return facts, gathered
 
 
 async def _commit(tx: Connection) -> None:
@@ -235,11 +234,11 @@ async def _commit(tx: Connection) -> None:
         raise _Uncertain from error
 
 
-def _replay(request: Request, kept: Mapping[tuple[UUID, str], Answered]) -> Answer | Refused | None:
+def _replay(request: Request, answers: Mapping[tuple[UUID, str], Answered]) -> Answer | Refused | None:
     """Return what the request's key was answered with before, or None where the key is new."""
     if request.key is None:
         return None
-    answered = kept.get((request.key.account_id, request.key.key))
+    answered = answers.get((request.key.account_id, request.key.key))
     if answered is None:
         return None
     if answered.key.fingerprint != request.key.fingerprint:

@@ -1,13 +1,19 @@
-"""Gather: everything that a batch's decisions depend on, read under the locks of every slot it may change.
+"""Gather: everything that a batch's decisions depend on, read under the locks of whatever it may change.
 
-The law: slots are locked first, in id order, before anything that depends on them is read. So no two processes can
-wait for each other in a circle, and each statement after the lock sees what the holders before it have committed.
-All changes of a booking go through the lock of its slot; bookings themselves need none. A booking that is moved goes
-through the locks of both its slots. If it was moved between the look at its slot and the lock, the wrong slot is
-locked: that is found out after the lock, and the request is taken up again by itself.
+The law: slots are locked first, in id order; then people, in id order; and only then is anything read that depends on
+them, in a later statement. So no two processes can wait for each other in a circle, and what is read after the lock is
+what the holders before it have committed.
+
+A slot's lock guards its places: all changes of a booking go through it, bookings themselves need none. A booking that is
+moved goes through the locks of both its slots. If it was moved between the look at its slot and the lock, the wrong
+slot is locked: that is found out after the lock, and the request is taken up again by itself.
+
+A person's lock guards what is counted over slots: clashes and limits. Nobody takes a place for a person, by a booking or
+by a move, without it; without it two processes would book one person into two slots at one time, each under the lock of
+its own slot. Only giving a place back (a hold that runs out) does without: it makes room and takes none.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,9 +25,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.booking.domain.booking import Booking, Channel, Claim, State
 from services.booking.domain.facts import Companion, Facts, LiveClaim
 from services.booking.domain.policy import DocumentType
+from services.booking.domain.request import Key
 from services.booking.domain.slot import Slot
 from services.booking.domain.zone import at_local, local_day, week_of
 from services.booking.store.database import Collided
+from services.booking.store.idempotency import ANSWER_COLUMNS, ANSWERS_UNDER_KEYS, answered_of, keys_binds
+from services.booking.store.keeping import Answered
 
 SLOT_COLUMNS = (
     "id, service_id, venue_id, kind, district_id, starts_at, ends_at, bookable_from, bookable_until, capacity, taken,"
@@ -44,39 +53,66 @@ _TOUCHED = (
     "ARRAY(SELECT unnest(CAST(:slot_ids AS uuid[]))"
     " UNION SELECT slot_id FROM bookings WHERE id = ANY(CAST(:booking_ids AS uuid[])))"
 )
-_SELECT_SLOTS = (
-    f"SELECT {SLOT_COLUMNS}, (SELECT version FROM catalogue_version) AS catalogue_version"  # noqa: S608 - constants
-    f" FROM slots WHERE id = ANY({_TOUCHED}) ORDER BY id"
+_SLOTS = f"SELECT {SLOT_COLUMNS} FROM slots WHERE id = ANY({_TOUCHED}) ORDER BY id"  # noqa: S608 - constants
+_PEOPLE = (
+    "SELECT id FROM persons WHERE id = ANY(ARRAY(SELECT unnest(CAST(:person_ids AS uuid[]))"
+    " UNION SELECT person_id FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))))"
+    # a condition on all of the slots holds back the first person until the last slot is locked
+    " AND (SELECT count(*) FROM slot) > 0 ORDER BY id"
 )
-LOCK_SLOTS = text(f"{_SELECT_SLOTS} FOR NO KEY UPDATE")
-READ_SLOTS_UNLOCKED = text(_SELECT_SLOTS)
-"""Only for the control of the race tests: it shows what happens when the lock is taken out."""
+LOCK = text(
+    f"WITH slot AS MATERIALIZED ({_SLOTS} FOR NO KEY UPDATE), person AS MATERIALIZED ({_PEOPLE} FOR NO KEY UPDATE)"  # noqa: S608 - constants
+    " SELECT slot.*, (SELECT count(*) FROM person) AS people FROM slot ORDER BY id"
+)
+"""Rows are locked, not numbers (`pg_advisory_xact_lock`): of those PostgreSQL holds so many and no more."""
+
+LOCK_SLOTS_ALONE = text(f"{_SLOTS} FOR NO KEY UPDATE")
+READ_SLOTS_UNLOCKED = text(_SLOTS)
+"""Only for the controls of the race tests: they show what happens when a lock is taken out."""
 
 _BOOKINGS = text(
     f"SELECT {BOOKING_COLUMNS} FROM bookings b {CLAIMS_OF_BOOKING} WHERE b.id = ANY(CAST(:booking_ids AS uuid[]))"  # noqa: S608
-    f" UNION ALL SELECT {BOOKING_COLUMNS} FROM bookings b {CLAIMS_OF_BOOKING}"
-    " WHERE b.slot_id = ANY(CAST(:slot_ids AS uuid[])) AND b.state = 'held' AND b.hold_until <= :now"
-    " AND b.id <> ALL(CAST(:booking_ids AS uuid[]))"
 )
 
-_COMPANIONS = text(
-    "SELECT a.account_id, a.person_id, p.document_type, p.birth_date, a.relation, a.name_masked"
-    " FROM unnest(CAST(:account_ids AS uuid[]), CAST(:person_ids AS uuid[])) AS asked(account_id, person_id)"
+_COMPANIONS = (
+    "FROM unnest(CAST(:account_ids AS uuid[]), CAST(:person_ids AS uuid[])) AS asked(account_id, person_id)"
     " JOIN account_people a USING (account_id, person_id) JOIN persons p ON p.id = a.person_id"
     " WHERE a.removed_at IS NULL OR asked.account_id = ANY(CAST(:owner_ids AS uuid[]))"
 )
+_COMPANION = "a.account_id, p.id, p.document_type, p.birth_date, a.relation, a.name_masked"
+_READ_COMPANIONS = text(f"SELECT {_COMPANION} {_COMPANIONS}")
 
-_CLAIMS = text(
-    "SELECT c.person_id, c.booking_id, b.reference, b.account_id, c.slot_id, c.service_id, c.venue_id, c.kind,"
-    " c.starts_at, c.ends_at FROM claims c JOIN bookings b ON b.id = c.booking_id"
-    " WHERE c.live AND c.person_id = ANY(CAST(:person_ids AS uuid[])) AND c.starts_at >= :since AND c.starts_at < :until"
-    " AND NOT (b.state = 'held' AND b.hold_until <= :now)"
+_CLAIM = (
+    "c.person_id, c.booking_id, b.reference, b.account_id, c.slot_id, c.service_id, c.venue_id, c.kind, c.starts_at,"
+    " c.ends_at"
 )
 
-_ACCOUNTS = text(
-    "SELECT a.id, a.contact, (SELECT count(*) FROM bookings h WHERE h.account_id = a.id AND h.state = 'held'"
-    " AND h.hold_until > :now) AS held FROM accounts a WHERE a.id = ANY(CAST(:account_ids AS uuid[]))"
+FACTS = text(
+    f"""
+    SELECT
+        (SELECT version FROM catalogue_version) AS catalogue_version,
+        ARRAY(
+            SELECT id FROM bookings
+            WHERE slot_id = ANY(CAST(:slot_ids AS uuid[])) AND state = 'held' AND hold_until <= :now
+                AND id <> ALL(CAST(:booking_ids AS uuid[]))
+        ) AS ran_out,
+        ARRAY(SELECT ROW({_COMPANION}) {_COMPANIONS}) AS companions,
+        ARRAY(
+            SELECT ROW({_CLAIM}) FROM claims c JOIN bookings b ON b.id = c.booking_id
+            WHERE c.live AND c.person_id = ANY(CAST(:claimant_ids AS uuid[])) AND c.starts_at >= :since
+                AND c.starts_at < :until AND NOT (b.state = 'held' AND b.hold_until <= :now)
+        ) AS claims,
+        ARRAY(
+            SELECT ROW(a.id, a.contact, (
+                SELECT count(*) FROM bookings h
+                WHERE h.account_id = a.id AND h.state = 'held' AND h.hold_until > :now
+            ))
+            FROM accounts a WHERE a.id = ANY(CAST(:account_ids AS uuid[]))
+        ) AS accounts,
+        ARRAY(SELECT ROW({ANSWER_COLUMNS}) {ANSWERS_UNDER_KEYS}) AS answers
+    """  # noqa: S608 - constants
 )
+"""One round trip for all that nearly every batch needs: each part is a list of rows, and costs little where it is empty."""
 
 _NEAREST = text(
     f"SELECT asked.id AS full_slot_id, free.* FROM slots asked CROSS JOIN LATERAL (SELECT {SLOT_COLUMNS} FROM slots s"  # noqa: S608
@@ -90,7 +126,7 @@ _NEAREST = text(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a batch names: slots to claim, bookings to alter, and the people whom accounts want to bring.
+    """What a batch names: slots to claim, bookings to alter, the people whom accounts want to bring, idempotency keys.
 
     `moving_ids` are those of the bookings to alter whose people take new places: what else they have is asked, too.
     """
@@ -99,57 +135,95 @@ class Wanted:
     booking_ids: Collection[UUID]
     people: Collection[tuple[UUID, UUID]]
     moving_ids: Collection[UUID] = ()
+    keys: Sequence[Key] = ()
 
 
-async def lock_slots(tx: AsyncConnection, wanted: Wanted, statement: TextClause = LOCK_SLOTS) -> tuple[list[Slot], int]:
-    """Lock the slots that are named, and those of the bookings that are named, in id order.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was found beside the facts: the catalogue's version (0 where none was loaded), and earlier answers by key."""
 
-    Returns:
-        The slots, and the catalogue's version (0 where no slot was found).
-    """
-    rows = (
-        await tx.execute(statement, {"slot_ids": list(wanted.slot_ids), "booking_ids": list(wanted.booking_ids)})
-    ).all()
-    return [slot_of(row) for row in rows], rows[0].catalogue_version if rows else 0
+    catalogue_version: int
+    answers: Mapping[tuple[UUID, str], Answered]
 
 
-async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> None:
+async def take_locks(tx: AsyncConnection, wanted: Wanted, statement: TextClause = LOCK) -> list[Slot]:
+    """Lock what is named and return the slots: them and those of the bookings, then all the people, each in id order."""
+    binds = {"slot_ids": list(wanted.slot_ids), "booking_ids": list(wanted.booking_ids)}
+    if statement is LOCK:
+        binds["person_ids"] = [person_id for _, person_id in wanted.people]
+    return [slot_of(row) for row in await tx.execute(statement, binds)]
+
+
+async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
     """Fill `facts`, whose slots are already locked: bookings, people, their other claims, accounts.
 
     Raises:
         Collided: a booking was moved away while its slot's lock was waited for.
     """
-    bookings = await _read_bookings(tx, wanted.booking_ids, facts)
-    facts.bookings = {booking.id: booking for booking in bookings}
+    bookings = await _read_bookings(tx, wanted.booking_ids) if wanted.booking_ids else []
     if any(booking.slot_id not in facts.slots for booking in bookings):
         raise Collided
-    of_bookings = {(booking.account_id, claim.person_id) for booking in bookings for claim in booking.claims}
-    owners = {booking.account_id for booking in bookings}
-    pairs = of_bookings.union(wanted.people)
-    if pairs:
-        facts.companions = await read_companions(tx, pairs, owners)
+    facts.bookings = {booking.id: booking for booking in bookings}
     moving = {
         claim.person_id for one in wanted.moving_ids if one in facts.bookings for claim in facts.bookings[one].claims
     }
-    claimants = moving.union(person_id for _, person_id in wanted.people)
-    if claimants:
-        facts.claims = await _read_claims(tx, claimants, facts)
-    accounts = owners | {account_id for account_id, _ in wanted.people}
-    if accounts:
-        rows = await tx.execute(_ACCOUNTS, {"account_ids": list(accounts), "now": facts.now})
-        for row in rows:
-            facts.contacts[row.id] = row.contact
-            facts.held[row.id] = row.held
+    asked = _Asked(bookings, wanted.people, moving.union(person_id for _, person_id in wanted.people), wanted.keys)
+    row = await _read_facts(tx, asked, facts)
+    if row.ran_out:
+        await _add_holds_that_ran_out(tx, row.ran_out, facts)
+    for booking in facts.bookings.values():
+        if booking.state is State.HELD and booking.state_at(facts.now) is State.LAPSED:
+            facts.held[booking.account_id] += 1  # it is not counted any more, and is taken off when it lapses
+    return Gathered(row.catalogue_version or 0, {(one[0], one[1]): answered_of(one) for one in row.answers})
 
 
-async def _read_bookings(tx: AsyncConnection, booking_ids: Collection[UUID], facts: Facts) -> list[Booking]:
-    """Read the bookings that are named, and the holds on locked slots that have run out."""
-    if not facts.slots:
-        return []
-    rows = await tx.execute(
-        _BOOKINGS, {"booking_ids": list(booking_ids), "slot_ids": list(facts.slots), "now": facts.now}
-    )
-    return [booking_of(row) for row in rows]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose facts are read: the parties of `bookings`, and `people`; what `claimants` have elsewhere; answers to `keys`."""
+
+    bookings: Sequence[Booking]
+    people: Collection[tuple[UUID, UUID]] = ()
+    claimants: Collection[UUID] = ()
+    keys: Sequence[Key] = ()
+
+
+async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Row[Any]:
+    """Add to `facts` what `FACTS` finds, and return its row."""
+    owners = {booking.account_id for booking in asked.bookings}
+    pairs = {(booking.account_id, claim.person_id) for booking in asked.bookings for claim in booking.claims}
+    pairs.update(asked.people)
+    since, until = _weeks(slot.starts_at for slot in facts.slots.values()) if facts.slots else (facts.now, facts.now)
+    binds = {
+        "slot_ids": list(facts.slots),
+        "booking_ids": list(facts.bookings),
+        "account_ids": [account_id for account_id, _ in pairs],
+        "person_ids": [person_id for _, person_id in pairs],
+        "owner_ids": list(owners),
+        "claimant_ids": list(asked.claimants),
+        "since": since,
+        "until": until,
+        "now": facts.now,
+        **keys_binds(asked.keys),
+    }
+    row = (await tx.execute(FACTS, binds)).one()
+    for account_id, *companion in row.companions:
+        facts.companions[account_id, companion[0]] = _companion(companion)
+    for person_id, *claim in row.claims:
+        facts.claims.setdefault(person_id, []).append(LiveClaim(**dict(zip(_CLAIM_FIELDS, claim, strict=True))))
+    for account_id, contact, held in row.accounts:
+        facts.contacts[account_id], facts.held[account_id] = contact, held
+    return row
+
+
+async def _add_holds_that_ran_out(tx: AsyncConnection, booking_ids: Collection[UUID], facts: Facts) -> None:
+    """Add to `facts` the holds on locked slots that have run out, with whom they belong to."""
+    bookings = await _read_bookings(tx, booking_ids)
+    facts.bookings |= {booking.id: booking for booking in bookings}
+    await _read_facts(tx, _Asked(bookings), facts)
+
+
+async def _read_bookings(tx: AsyncConnection, booking_ids: Collection[UUID]) -> list[Booking]:
+    return [booking_of(row) for row in await tx.execute(_BOOKINGS, {"booking_ids": list(booking_ids)})]
 
 
 async def read_companions(
@@ -158,31 +232,20 @@ async def read_companions(
     """Read the people of accounts, by (account, person). Someone removed from the list still belongs to the bookings of `owners`."""
     account_ids, person_ids = zip(*pairs, strict=True)
     rows = await connection.execute(
-        _COMPANIONS, {"account_ids": account_ids, "person_ids": person_ids, "owner_ids": list(owners)}
+        _READ_COMPANIONS, {"account_ids": account_ids, "person_ids": person_ids, "owner_ids": list(owners)}
     )
-    return {
-        (row.account_id, row.person_id): Companion(
-            person_id=row.person_id,
-            document_type=DocumentType(row.document_type),
-            birth_date=row.birth_date,
-            relation=row.relation,
-            name_masked=row.name_masked,
-        )
-        for row in rows
-    }
+    return {(account_id, companion[0]): _companion(companion) for account_id, *companion in rows}
 
 
-async def _read_claims(tx: AsyncConnection, person_ids: Collection[UUID], facts: Facts) -> dict[UUID, list[LiveClaim]]:
-    """Read what these people have in the weeks of the batch's slots: enough for clashes and for day and week limits."""
-    if not facts.slots:
-        return {}
-    since, until = _weeks(slot.starts_at for slot in facts.slots.values())
-    rows = await tx.execute(_CLAIMS, {"person_ids": list(person_ids), "since": since, "until": until, "now": facts.now})
-    claims: dict[UUID, list[LiveClaim]] = {}
-    for row in rows:
-        person_id, *rest = row
-        claims.setdefault(person_id, []).append(LiveClaim(**dict(zip(_CLAIM_FIELDS, rest, strict=True))))
-    return claims
+def _companion(row: Sequence[Any]) -> Companion:
+    person_id, document_type, birth_date, relation, name_masked = row
+    return Companion(
+        person_id=person_id,
+        document_type=DocumentType(document_type),
+        birth_date=birth_date,
+        relation=relation,
+        name_masked=name_masked,
+    )
 
 
 _CLAIM_FIELDS = tuple(LiveClaim.__dataclass_fields__)

@@ -4,12 +4,11 @@ Rows live until the sweep takes them away, after at least 24 hours: whether one 
 there and by nothing else, so that two readers never disagree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, delete, select, text, update
+from sqlalchemy import ColumnElement, Select, and_, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
@@ -22,21 +21,25 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _UNFINISHED = 0
 """The status of a row whose work is being done in the same transaction: nobody else ever sees it."""
 
-_READ = text(
-    "SELECT i.* FROM unnest(CAST(:account_ids AS uuid[]), CAST(:keys AS text[])) AS asked(account_id, key)"
+ANSWER_COLUMNS = "i.account_id, i.key, i.fingerprint, i.status, i.headers, i.body"
+ANSWERS_UNDER_KEYS = (
+    "FROM unnest(CAST(:key_account_ids AS uuid[]), CAST(:keys AS text[])) AS asked(account_id, key)"
     " CROSS JOIN LATERAL (SELECT account_id, key, fingerprint, status, headers, body FROM idempotency"
     # OFFSET 0 keeps the planner from turning this into one join over the whole table: each key is one index look-up
     " WHERE account_id = asked.account_id AND key = asked.key OFFSET 0) i"
 )
+"""What was answered before under several keys, for whoever reads it together with other things (`store.gathering`)."""
 
 
-async def read_answers(tx: Connection, keys: Sequence[Key]) -> Mapping[tuple[UUID, str], Answered]:
-    """Return what was answered before, by account and key; keys that are new are not in it."""
-    if not keys:
-        return {}
-    binds = {"account_ids": [key.account_id for key in keys], "keys": [key.key for key in keys]}
-    rows = await tx.execute(_READ, binds)
-    return {(row.account_id, row.key): _answered(row) for row in rows}
+def keys_binds(keys: Sequence[Key]) -> dict[str, Any]:
+    """Return what `ANSWERS_UNDER_KEYS` is given."""
+    return {"key_account_ids": [key.account_id for key in keys], "keys": [key.key for key in keys]}
+
+
+def answered_of(row: Sequence[Any]) -> Answered:
+    """Make an answer of a row that has `ANSWER_COLUMNS`."""
+    account_id, key, fingerprint, status, headers, body = row
+    return Answered(Key(account_id, key, fingerprint), status, headers, body)
 
 
 class StillAtWork(Exception):  # noqa: N818 - a state of the key
@@ -70,9 +73,9 @@ async def claim_key(tx: Connection, key: Key, now: datetime) -> Answered | None:
             raise
         if claimed.first() is not None:
             return None
-        found = (await tx.execute(select(idempotency).where(_is(key)))).first()
+        found = (await tx.execute(_read(key))).first()
         if found is not None:  # else the sweep took it away in between
-            return _answered(found)
+            return answered_of(found)
 
 
 async def finish_key(tx: Connection, answered: Answered) -> None:
@@ -93,6 +96,7 @@ def _is(key: Key) -> ColumnElement[bool]:
     return and_(idempotency.c.account_id == key.account_id, idempotency.c.key == key.key)
 
 
-def _answered(row: Row[Any]) -> Answered:
-    key = Key(row.account_id, row.key, row.fingerprint)
-    return Answered(key, row.status, row.headers, row.body)
+def _read(key: Key) -> Select[Any]:
+    table = idempotency.c
+    columns = (table.account_id, table.key, table.fingerprint, table.status, table.headers, table.body)
+    return select(*columns).where(_is(key))
