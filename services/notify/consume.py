@@ -5,13 +5,13 @@ here only to see which addresses exist; what is stored stays sealed.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.notify.domain.message import NOBODY, Reach
 from services.notify.domain.planning import Circumstances, Rules, plan_booking, plan_sign_in
 from services.notify.domain.rendering import appointment_of
-from services.notify.store import bookings, messages, preferences
+from services.notify.store import bindings, bookings, messages, preferences
 from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import BookingChanged, Event, SignInCodeRequested
@@ -41,7 +41,8 @@ class Planner:
     async def _booking_changed(self, tx: Connection, event: Event, booking: BookingChanged, now: datetime) -> None:
         subject = (booking.booking_id, booking.version)
         known, contact_before = await bookings.known(tx, booking.booking_id)
-        reach = self._reach(booking.contact or contact_before)
+        bound = await bindings.channels_of(tx, booking.account_id)
+        reach = replace(self._reach(booking.contact or contact_before), bound=bound)
         wanted = await preferences.of_account(tx, booking.account_id)
         circumstances = Circumstances(known=known, reach=reach, rules=self.rules, now=now, preferences=wanted)
         plan = plan_booking(event.type, booking, circumstances)

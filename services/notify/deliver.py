@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from services.notify.channels.carrier import Carrier, Mail, Send, TextMessage
+from services.notify.channels.carrier import Carrier, Letter, Send
 from services.notify.compose import Composer, Unsendable
 from services.notify.domain.dispatch import Due, Lease, Move, Said, on_claim, on_outcome
 from services.notify.domain.lifecycle import LIFECYCLE, Action, State
@@ -34,7 +34,7 @@ from shared.ids import new_id
 
 _log = logging.getLogger(__name__)
 
-Letter = TypeVar("Letter", Mail, TextMessage)
+AnyLetter = TypeVar("AnyLetter", bound=Letter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +53,11 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Route(Generic[Letter]):
+class Route(Generic[AnyLetter]):
     """How messages of a channel become letters, and who carries them."""
 
-    compose: Callable[[Due, datetime], tuple[Letter, Said]]
-    carrier: Carrier[Letter]
+    compose: Callable[[Due, datetime], tuple[AnyLetter, Said]]
+    carrier: Carrier[AnyLetter]
 
 
 @dataclass(slots=True)
@@ -159,9 +159,9 @@ class Delivery:
 
     # -- steps 2 to 4
 
-    async def _send_together(self, route: Route[Letter], claimed: Sequence[Due]) -> None:
+    async def _send_together(self, route: Route[AnyLetter], claimed: Sequence[Due]) -> None:
         now = self.clock()
-        letters: dict[Any, tuple[Letter, Said]] = {}
+        letters: dict[Any, tuple[AnyLetter, Said]] = {}
         given_up = []
         for due in claimed:
             composed = _compose(route, due, now)
@@ -237,7 +237,7 @@ def _suppress(due: Due, why: Why) -> Move:
     return Move(due=due, action=Action.SUPPRESS, why=why)
 
 
-def _compose(route: Route[Letter], due: Due, now: datetime) -> tuple[Letter, Said] | Move:
+def _compose(route: Route[AnyLetter], due: Due, now: datetime) -> tuple[AnyLetter, Said] | Move:
     try:
         return route.compose(due, now)
     except Unsendable as unsendable:
@@ -247,7 +247,7 @@ def _compose(route: Route[Letter], due: Due, now: datetime) -> tuple[Letter, Sai
         return Move(due=due, action=Action.FAIL, why=Why.TEMPLATE_FAILED)
 
 
-async def _send(send: Send[Letter], letter: Letter) -> Outcome:
+async def _send(send: Send[AnyLetter], letter: AnyLetter) -> Outcome:
     """Send, and take a fault of our own for what it is: nobody knows how far the call had come."""
     try:
         return await send(letter)

@@ -7,28 +7,28 @@ bus brings events at once; the feed, asked every two seconds, brings whatever th
 import contextlib
 import logging
 import secrets
+from datetime import timedelta
 from typing import Any
 
 from services.notify import tables
-from services.notify.channels.carrier import Carrier, TextMessage
-from services.notify.channels.email import MailServer, Smtp
-from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
-from services.notify.channels.sms_tencent import TencentAccount, TencentSms
 from services.notify.compose import Composer, Unsubscribing
 from services.notify.consume import Planner
-from services.notify.deliver import Delivery, Route
+from services.notify.deliver import Delivery
 from services.notify.domain.message import Channel
 from services.notify.domain.planning import Rules
 from services.notify.renderer import load_templates
 from services.notify.settings import NotifySettings
+from services.notify.store.database import Engine
+from services.notify.ways import Means, ways_out
 from shared.bus import Bus
 from shared.clock import Clock, system_clock
-from shared.contracts import BOOKING_STREAM, BOOKING_SUBJECTS
+from shared.contracts import BOOKING_STREAM, BOOKING_SUBJECTS, NOTIFY_SOURCE, NOTIFY_STREAM, NOTIFY_SUBJECTS
 from shared.db import assert_durable, create_engine, wait_until_ready
 from shared.feed import feed_reader
 from shared.http import Client
 from shared.inbox import Consumer
 from shared.links import LinkSigner
+from shared.outbox import Relay
 from shared.sealing import FEED_TOKEN, Opener, load_secret
 from shared.ticker import Ticker
 
@@ -40,7 +40,12 @@ FEED_PATH = "/api/v1/events"
 EVENTS_AT_ONCE = 200
 DELIVER_SECONDS = 0.25
 CATCH_UP_SECONDS = 2.0
+RELAY_SECONDS = 0.1
+HOURLY_SECONDS = 3600.0
 READY_SECONDS = 60.0
+
+KEEP_EVENTS = timedelta(days=90)
+"""For so long our own feed can be read back; no reader may be away for longer."""
 
 
 async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
@@ -82,11 +87,12 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
         delivery = Delivery(
             engine=engine,
             composer=composer,
-            routes=routes(settings, composer, client, clock),
+            routes=ways_out(Means(settings=settings, composer=composer, engine=engine, client=client, clock=clock)),
             clock=clock,
             chance=secrets.SystemRandom().random,
         )
         ticker = ticks(consumer, delivery, clock)
+        tell(ticker, await _relay(stack, settings, engine), clock)
         ticker.start()
         stack.push_async_callback(ticker.stop)
         stack.callback(delivery.stop)
@@ -102,54 +108,26 @@ def ticks(consumer: Consumer, delivery: Delivery, clock: Clock) -> Ticker:
     return ticker
 
 
+async def _relay(stack: contextlib.AsyncExitStack, settings: NotifySettings, engine: Engine) -> Relay:
+    """Return what publishes our own events, over a connection of its own: a bus consumes from one stream only."""
+    bus = await Bus.connect(settings.nats_url, name="notify-relay", source=NOTIFY_SOURCE)
+    stack.push_async_callback(bus.close)
+    await bus.ensure_stream(NOTIFY_STREAM, NOTIFY_SUBJECTS)
+    return Relay(engine, tables.outbox, tables.relay, bus)
+
+
+def tell(ticker: Ticker, relay: Relay, clock: Clock) -> None:
+    """Have what this service learns of its messages published, and forgotten when every reader has long had it."""
+
+    async def prune() -> None:
+        await relay.prune(clock() - KEEP_EVENTS)
+
+    ticker.every(RELAY_SECONDS, relay.drain, "relay")
+    ticker.every(HOURLY_SECONDS, prune, "prune_events")
+
+
 def _drain(delivery: Delivery, channel: Channel) -> Any:
     async def drain() -> int:
         return await delivery.drain(channel)
 
     return drain
-
-
-def routes(settings: NotifySettings, composer: Composer, client: Client, clock: Clock) -> dict[Channel, Route[Any]]:
-    """Return the ways out that are set up; a message of another channel ends as `channel_not_set_up`."""
-    found: dict[Channel, Route[Any]] = {}
-    if settings.smtp_host is None:
-        _log.warning("mail_not_set_up: NOTIFY_SMTP_HOST is not set")
-    else:
-        found[Channel.EMAIL] = Route(composer.mail, Smtp(_mail_server(settings, settings.smtp_host)))
-    if settings.sms_url is None:
-        _log.warning("sms_not_set_up: NOTIFY_SMS_URL is not set, so nobody can sign in by phone")
-    else:
-        carrier = _sms_carrier(settings, settings.sms_url, client, clock)
-        found[Channel.SMS] = Route(composer.text_message, carrier)
-    return found
-
-
-def _sms_carrier(settings: NotifySettings, url: str, client: Client, clock: Clock) -> Carrier[TextMessage]:
-    key_id, secret = settings.sms_access_key_id, settings.sms_access_key_secret.get_secret_value()
-    if settings.sms_provider == "tencent":
-        tencent = TencentAccount(
-            url=url,
-            secret_id=key_id,
-            secret_key=secret,
-            app_id=settings.sms_app_id,
-            region=settings.sms_region,
-            sign_name=settings.sms_sign_name,
-        )
-        return TencentSms(tencent, client, clock)
-    aliyun = AliyunAccount(url=url, access_key_id=key_id, access_key_secret=secret, sign_name=settings.sms_sign_name)
-    return AliyunSms(aliyun, client, clock)
-
-
-def _mail_server(settings: NotifySettings, host: str) -> MailServer:
-    password = settings.smtp_password
-    return MailServer(
-        host=host,
-        port=settings.smtp_port,
-        sender=settings.mail_from,
-        sender_name=settings.mail_from_name,
-        starttls=settings.smtp_starttls,
-        user=settings.smtp_user,
-        password=None if password is None else password.get_secret_value(),
-        seconds=settings.smtp_seconds,
-        connections=settings.smtp_connections,
-    )

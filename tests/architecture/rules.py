@@ -37,6 +37,7 @@ RINGS: Mapping[str, frozenset[str]] = {
         "sweeps": _ACTS,
         "consume": _ACTS,
         "deliver": _ACTS | {"channels", "renderer", "compose"},
+        "ways": _ACTS | {"channels", "renderer", "compose", "deliver"},  # which channels there are, each a row
     }.items()
 }
 """A file or folder of a service, and what else of that service it may import. `main` and `worker` put all together."""

@@ -18,7 +18,7 @@ from services.notify.domain.outcome import Outcome, Verdict
 from services.notify.domain.rendering import VARIABLES, Wording
 from services.notify.renderer import RenderedSms
 from services.notify.settings import NotifySettings
-from services.notify.worker import routes
+from services.notify.ways import Means, ways_out
 from services.sink.main import SMS_APP_ID, Sink
 from shared.clock import system_clock
 from shared.http import NEVER_SENT, ASGITransport, Client, HttpError, MockTransport, Request, Response, Timeout
@@ -184,7 +184,15 @@ async def test_the_setting_chooses_the_provider(town: Town, chosen: dict[str, An
         **chosen,
     }
     composer = Composer(TEMPLATES, town.keys.opener)
-    found = routes(NotifySettings(**given), composer, town.client, system_clock)
+    found = ways_out(
+        Means(
+            settings=NotifySettings(**given),
+            composer=composer,
+            engine=town.engine,
+            client=town.client,
+            clock=system_clock,
+        )
+    )
     assert isinstance(found[Channel.SMS].carrier, carrier)
     if chosen:
         with pytest.raises(ValueError, match="NOTIFY_SMS_APP_ID"):

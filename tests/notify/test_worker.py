@@ -18,6 +18,7 @@ from sqlalchemy import text
 from services.notify import worker
 from services.notify.domain.message import Channel, Kind
 from services.notify.settings import NotifySettings
+from services.notify.ways import Means, ways_out
 from shared.broker import BrokerNotDurable
 from shared.bus import Bus
 from shared.codec import BATCH_MEDIA_TYPE, to_batch
@@ -229,9 +230,14 @@ async def test_it_refuses_a_broker_that_may_lose_what_it_acknowledges(stage: Sta
 # -- settings
 
 
+def means(town: Town, settings: NotifySettings) -> Means:
+    composer = town.delivery().composer
+    return Means(settings=settings, composer=composer, engine=town.engine, client=town.client, clock=town.clock)
+
+
 def test_channels_are_set_up_by_the_settings_and_by_nothing_else(town: Town) -> None:
     bare = NotifySettings(database_url="postgresql://x/y")
-    assert worker.routes(bare, town.delivery().composer, town.client, town.clock) == {}
+    assert ways_out(means(town, bare)) == {}
     whole = NotifySettings(
         database_url="postgresql://x/y",
         smtp_host="mail.example",
@@ -242,7 +248,7 @@ def test_channels_are_set_up_by_the_settings_and_by_nothing_else(town: Town) -> 
         sms_access_key_secret="s",
         sms_sign_name="预约",
     )
-    found = worker.routes(whole, town.delivery().composer, town.client, town.clock)
+    found = ways_out(means(town, whole))
     assert set(found) == {Channel.EMAIL, Channel.SMS}
 
 

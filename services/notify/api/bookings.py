@@ -75,7 +75,9 @@ class PlannedShown(Shown):
     why: Why
     explanation: Annotated[Words, Field(description="`why` in words.")]
     attempts: Annotated[int, Field(description="How often a provider was called.")]
-    evidence: Annotated[str, Field(description="How much is known of its arrival: none, accepted, delivered, read.")]
+    evidence: Annotated[
+        str, Field(description="How much is known of its arrival: none, accepted, delivered, shown, read, acted.")
+    ]
     changed_at: datetime
     decisions: Annotated[
         list[DecisionShown],

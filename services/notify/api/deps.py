@@ -49,6 +49,7 @@ class Container:
     verifier: Verifier
     doorbell: Doorbell
     links: LinkSigner
+    feed_token: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,16 @@ class TextMessage:
     words: RenderedSms
 
 
-Letter_contra = TypeVar("Letter_contra", Mail, TextMessage, contravariant=True)
+class Letter(Protocol):
+    """What any channel carries: its content is the channel's own business."""
+
+    @property
+    def message_id(self) -> UUID:
+        """The message that it carries."""
+        ...
+
+
+Letter_contra = TypeVar("Letter_contra", bound=Letter, contravariant=True)
 
 Send = Callable[[Letter_contra], Awaitable[Outcome]]
 """Hands over one letter; may be called concurrently while its carrier is open."""

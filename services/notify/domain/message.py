@@ -23,6 +23,18 @@ class Channel(StrEnum):
     IN_APP = "in_app"
     EMAIL = "email"
     SMS = "sms"
+    WEB_PUSH = "web_push"
+    """A browser or installed web app of the reader's, which asked for it."""
+    WECHAT_MINI = "wechat_mini"
+    """A subscription message of the WeChat mini-program."""
+    WECHAT_OFFICIAL = "wechat_official"
+    """A template message of the WeChat official account."""
+    WECOM = "wecom"
+    """An application message of WeCom: those who work here."""
+
+
+OPT_IN: frozenset[Channel] = frozenset({Channel.WEB_PUSH, Channel.WECHAT_MINI, Channel.WECHAT_OFFICIAL, Channel.WECOM})
+"""Channels that carry nothing until their reader has bound a device or an account to them: without, nothing is planned."""
 
 
 class Language(StrEnum):
@@ -46,7 +58,11 @@ class Evidence(IntEnum):
     """A provider took it over."""
     DELIVERED = 2
     """It lies in the reader's own mailbox, phone or inbox."""
-    READ = 3
+    SHOWN = 3
+    """It stood on a screen of theirs."""
+    READ = 4
+    ACTED = 5
+    """They did what it asked for, or answered it."""
 
 
 class Why(StrEnum):
@@ -139,6 +155,8 @@ class Reach:
     email: bool
     phone: bool
     readable: bool = True
+    bound: frozenset[Channel] = frozenset()
+    """Of the channels of `OPT_IN`, those to which the reader has bound something."""
 
 
 NOBODY = Reach(email=False, phone=False)

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from services.notify.domain.lifecycle import State
-from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Reach, Urgency, Why
+from services.notify.domain.message import OPT_IN, BusinessKey, Channel, Kind, Planned, Reach, Urgency, Why
 from services.notify.domain.preference import CHANNELS, DEFAULTS, Preferences
 from services.notify.domain.quiet_hours import HARM, LOUD, About, Decision, Timing, decide, late_from
 from services.notify.domain.reminder import reminders
@@ -187,6 +187,8 @@ def _reminders(booking: BookingChanged) -> Iterator[_Saying]:
 
 def _on_each_channel(saying: _Saying, booking: BookingChanged, at: Circumstances) -> Iterable[Planned]:
     for channel in CHANNELS[saying.kind]:
+        if channel in OPT_IN and channel not in at.reach.bound:
+            continue
         if channel is Channel.SMS and saying.kind not in at.rules.sms_kinds:
             continue
         expires_at = saying.record_until if channel is Channel.IN_APP else saying.useful_until

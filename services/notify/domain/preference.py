@@ -22,12 +22,18 @@ from shared.refusal import Refused
 Choice = tuple[Kind, Channel]
 """A kind of message on one of its channels: what can be switched."""
 
+EVERYWHERE: tuple[Channel, ...] = (
+    *(Channel.IN_APP, Channel.EMAIL, Channel.SMS),
+    *(Channel.WEB_PUSH, Channel.WECHAT_MINI, Channel.WECHAT_OFFICIAL, Channel.WECOM),
+)
+"""All channels. Those of `OPT_IN` carry something only to readers who have bound themselves to them."""
+
 CHANNELS: Mapping[Kind, tuple[Channel, ...]] = MappingProxyType(
     {
-        Kind.CONFIRMATION: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
-        Kind.REMINDER: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
-        Kind.CHANGE: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
-        Kind.CANCELLATION: (Channel.IN_APP, Channel.EMAIL, Channel.SMS),
+        Kind.CONFIRMATION: EVERYWHERE,
+        Kind.REMINDER: EVERYWHERE,
+        Kind.CHANGE: EVERYWHERE,
+        Kind.CANCELLATION: EVERYWHERE,
         Kind.HOLD_LAPSED: (Channel.IN_APP,),
         Kind.SIGN_IN_CODE: (Channel.SMS,),
     }

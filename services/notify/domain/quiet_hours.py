@@ -31,7 +31,9 @@ from services.notify.domain.message import Channel, Kind, Why
 VENUE_ZONE = ZoneInfo("Asia/Shanghai")
 """The zone of every venue; it has no summer time, so hours of the clock can be added and taken away."""
 
-LOUD: frozenset[Channel] = frozenset({Channel.SMS})
+LOUD: frozenset[Channel] = frozenset(
+    {Channel.SMS, Channel.WEB_PUSH, Channel.WECHAT_MINI, Channel.WECHAT_OFFICIAL, Channel.WECOM}
+)
 """Channels that make a sound where the reader sleeps."""
 
 EVENING_MARGIN = timedelta(minutes=30)

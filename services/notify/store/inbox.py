@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.dispatch import Due
 from services.notify.domain.message import Evidence
+from services.notify.store import evidence
 from shared.contracts import Words
 
 _WRITE = text("""
@@ -44,8 +45,6 @@ _READ = text("""
     WHERE id = :id AND account_id = :account_id
     RETURNING id
 """)
-
-_PROVE = text("UPDATE messages SET evidence = greatest(evidence, :read) WHERE id = :id AND evidence < :read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,5 +80,5 @@ async def mark_read(tx: AsyncConnection, message_id: UUID, account_id: UUID, now
     """Mark a message of `account_id` as read, once and for all; return whether the account has such a message."""
     if (await tx.execute(_READ, {"id": message_id, "account_id": account_id, "now": now})).one_or_none() is None:
         return False
-    await tx.execute(_PROVE, {"id": message_id, "read": Evidence.READ.value})
+    await evidence.raise_to(tx, message_id, Evidence.READ, now)
     return True

@@ -19,6 +19,7 @@ from services.notify.domain.lifecycle import OPEN, RECALLABLE, Action, State
 from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Urgency, Why
 from services.notify.domain.outcome import Outcome
 from services.notify.domain.preference import DEFAULTS
+from services.notify.store import evidence
 from services.notify.store.bookings import read_appointment
 from services.notify.store.preferences import read as read_preferences
 from shared.ids import new_id
@@ -179,7 +180,10 @@ async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: date
 
 
 async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set[UUID]:
-    """Apply `moves` to the messages that still stand as they were decided for; return the ids of those."""
+    """Apply `moves` to the messages that still stand as they were decided for; return the ids of those.
+
+    What they prove of a message about a booking is told to the world in the same transaction.
+    """
     if not moves:
         return set()
     rows: dict[str, list[Any]] = {
@@ -197,7 +201,9 @@ async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set
         "keeps_sealeds": [one.after in OPEN for one in moves],
         "loggeds": [one.action not in _UNLOGGED for one in moves],
     }
-    return {row.id for row in await tx.execute(_MOVE, {**rows, "now": now})}
+    moved = {row.id for row in await tx.execute(_MOVE, {**rows, "now": now})}
+    await evidence.tell_of_moves(tx, [one for one in moves if one.due.id in moved], now)
+    return moved
 
 
 async def start(

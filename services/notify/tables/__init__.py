@@ -7,6 +7,8 @@ a worker reads.
 """
 
 from services.notify.tables.base import metadata
+from services.notify.tables.bindings import bindings, consents, provider_tokens, push_subscriptions
+from services.notify.tables.events import outbox, relay
 from services.notify.tables.messages import attempts, decisions, known_bookings, messages
 from services.notify.tables.readers import inbox_heads, inbox_messages, preferences
 from shared.inbox import dead_event_table, inbox_table, position_table
@@ -17,6 +19,8 @@ dead_events = dead_event_table(metadata)
 
 __all__ = [
     "attempts",
+    "bindings",
+    "consents",
     "dead_events",
     "decisions",
     "inbox",
@@ -25,6 +29,10 @@ __all__ = [
     "known_bookings",
     "messages",
     "metadata",
+    "outbox",
     "position",
     "preferences",
+    "provider_tokens",
+    "push_subscriptions",
+    "relay",
 ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.notify.domain.message import Channel, Kind, Language, Why
+from services.notify.domain.message import OPT_IN, Channel, Kind, Language, Why
 from services.notify.domain.preference import (
     CHANNELS,
     CHOICES,
@@ -34,6 +34,8 @@ LOCKS = {
     (Kind.CANCELLATION, Channel.SMS): Reason.VENUE_NEWS_STAYS_ON,
     (Kind.HOLD_LAPSED, Channel.IN_APP): Reason.INBOX_STAYS_ON,
     (Kind.SIGN_IN_CODE, Channel.SMS): Reason.SIGN_IN_CODE_STAYS_ON,
+    **{(kind, channel): None for kind in (Kind.CONFIRMATION, Kind.REMINDER) for channel in OPT_IN},
+    **{(kind, channel): Reason.VENUE_NEWS_STAYS_ON for kind in (Kind.CHANGE, Kind.CANCELLATION) for channel in OPT_IN},
 }
 
 

@@ -1,0 +1,48 @@
+"""What is told of a message's arrival to whoever made it necessary: which proof is news, and in which words. Pure.
+
+The law: evidence only rises, and is told once for each step. It is told of messages about a booking alone, and says
+which message, of which kind, on which channel: never to whom. That a message will not arrive is told too, as `failed`,
+so that a clock that waits for its delivery does not wait for ever; a message that the world has overtaken has not
+failed, and nothing is told of it.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from services.notify.domain.dispatch import Move
+from services.notify.domain.lifecycle import Action
+from services.notify.domain.message import BusinessKey, Evidence
+from shared.contracts import MessageEvidence
+
+FAILED = "failed"
+
+_WILL_NOT_ARRIVE = frozenset({Action.FAIL, Action.EXPIRE, Action.SUPPRESS})
+
+
+def proved_by(move: Move, now: datetime) -> MessageEvidence | None:
+    """Return what `move` proves of its message, or None where it proves nothing or is about no booking."""
+    if move.due.appointment is None:
+        return None
+    if move.action in _WILL_NOT_ARRIVE:
+        return told(move.due.id, move.due.key, FAILED, now)
+    if move.evidence > Evidence.NONE:
+        return told(move.due.id, move.due.key, level(move.evidence), now)
+    return None
+
+
+def told(message_id: UUID, key: BusinessKey, evidence: str, now: datetime) -> MessageEvidence:
+    """Return the data of the event."""
+    return MessageEvidence(
+        message_id=message_id,
+        booking_id=key.subject_id,
+        booking_version=key.subject_version,
+        kind=key.kind.value,
+        channel=key.channel.value,
+        evidence=evidence,
+        at=now,
+    )
+
+
+def level(evidence: Evidence) -> str:
+    """Return the word for it that other services know."""
+    return evidence.name.lower()

@@ -1,0 +1,95 @@
+"""The ways out: every channel that leaves the house, each a file in `channels/` and one row here.
+
+Adding a channel is its file and its row. Whatever it needs of the running worker is among the `Means`; a channel that
+is not set up returns None, and each of its messages ends as `channel_not_set_up`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from services.notify.channels.carrier import Carrier, TextMessage
+from services.notify.channels.email import MailServer, Smtp
+from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
+from services.notify.channels.sms_tencent import TencentAccount, TencentSms
+from services.notify.compose import Composer
+from services.notify.deliver import Route
+from services.notify.domain.message import Channel
+from services.notify.settings import NotifySettings
+from services.notify.store.database import Engine
+from shared.clock import Clock
+from shared.http import Client
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a channel may be built from."""
+
+    settings: NotifySettings
+    composer: Composer
+    engine: Engine
+    client: Client
+    clock: Clock
+
+
+def ways_out(means: Means) -> dict[Channel, Route[Any]]:
+    """Return the channels that are set up."""
+    found = {channel: build(means) for channel, build in _WAYS.items()}
+    return {channel: route for channel, route in found.items() if route is not None}
+
+
+def _email(means: Means) -> Route[Any] | None:
+    settings = means.settings
+    if settings.smtp_host is None:
+        _log.warning("mail_not_set_up: NOTIFY_SMTP_HOST is not set")
+        return None
+    password = settings.smtp_password
+    server = MailServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.mail_from,
+        sender_name=settings.mail_from_name,
+        starttls=settings.smtp_starttls,
+        user=settings.smtp_user,
+        password=None if password is None else password.get_secret_value(),
+        seconds=settings.smtp_seconds,
+        connections=settings.smtp_connections,
+    )
+    return Route(means.composer.mail, Smtp(server))
+
+
+def _sms(means: Means) -> Route[Any] | None:
+    if means.settings.sms_url is None:
+        _log.warning("sms_not_set_up: NOTIFY_SMS_URL is not set, so nobody can sign in by phone")
+        return None
+    return Route(means.composer.text_message, _sms_carrier(means, means.settings.sms_url))
+
+
+def _sms_carrier(means: Means, url: str) -> Carrier[TextMessage]:
+    settings = means.settings
+    key_id, secret = settings.sms_access_key_id, settings.sms_access_key_secret.get_secret_value()
+    if settings.sms_provider == "tencent":
+        tencent = TencentAccount(
+            url=url,
+            secret_id=key_id,
+            secret_key=secret,
+            app_id=settings.sms_app_id,
+            region=settings.sms_region,
+            sign_name=settings.sms_sign_name,
+        )
+        return TencentSms(tencent, means.client, means.clock)
+    aliyun = AliyunAccount(url=url, access_key_id=key_id, access_key_secret=secret, sign_name=settings.sms_sign_name)
+    return AliyunSms(aliyun, means.client, means.clock)
+
+
+_WAYS: Mapping[Channel, Callable[[Means], Route[Any] | None]] = MappingProxyType(
+    {
+        Channel.EMAIL: _email,
+        Channel.SMS: _sms,
+    }
+)
+"""A row for each channel."""
