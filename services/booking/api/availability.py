@@ -6,7 +6,7 @@ booking decides.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -163,7 +163,7 @@ async def _one_service(request: Request, asker: Reader, wish: Wish) -> Response:
         service=_named(service, catalogue),
         as_of=local(now),
         places=wish.places,
-        earliest=None if seen.earliest is None else free_time(seen.earliest),
+        earliest=None if seen.earliest is None else free_time(seen.earliest, now),
         days=[day_shown(day, service.kind) for day in seen.days],
         nothing=None if seen.days else _nothing(seen, asked),
         listed_until=seen.bounds.listed_until,
@@ -208,7 +208,7 @@ async def _search(request: Request, asker: Reader, wish: Wish) -> Response:
     now = asker.parts.clock()
     async with asker.parts.engine.connect() as connection:
         seen = await read_search(connection, _asked_of(page, catalogue, wish, local_day(now)), now)
-    items = [_listed(service, seen[service.id], catalogue) for service in page]
+    items = [_listed(service, seen[service.id], catalogue, now) for service in page]
     return page_answer(request, Page[ServiceFree], items, following, NO_STORE)
 
 
@@ -225,13 +225,13 @@ def _asked_of(page: Sequence[Service], catalogue: Catalogue, wish: Wish, today: 
     )
 
 
-def _listed(service: Service, seen: ServiceSeen, catalogue: Catalogue) -> ServiceFree:
+def _listed(service: Service, seen: ServiceSeen, catalogue: Catalogue, now: datetime) -> ServiceFree:
     obstacle = seen.obstacle
     return ServiceFree(
         service=_named(service, catalogue),
         attributes=dict(service.attributes),
         venue=place_of(service, catalogue),
-        earliest=None if seen.earliest is None else free_time(seen.earliest),
+        earliest=None if seen.earliest is None else free_time(seen.earliest, now),
         free_dates=seen.free_dates,
         reason=obstacle.why if obstacle else None,
         words=words_of(obstacle.why) if obstacle else None,

@@ -236,14 +236,14 @@ def words_of(reason: Reason | None) -> Words | None:
     return None if reason is None else TABLE[reason].title
 
 
-def free_time(slot: Slot) -> FreeTime:
-    """Return a slot that can be booked."""
+def free_time(slot: Slot, now: datetime) -> FreeTime:
+    """Return a slot that can be booked at `now`."""
     return FreeTime(
         slot_id=slot.id,
         starts_at=local(slot.starts_at),
         ends_at=local(slot.ends_at),
         local_start=in_words(slot.starts_at),
-        places_left=free_places(slot, Channel.ONLINE),
+        places_left=free_places(slot, Channel.ONLINE, now),
     )
 
 

@@ -67,6 +67,7 @@ ADMISSION = (
     Reason.SLOT_DRAWN,
     Reason.NOT_RELEASED,
     Reason.SLOT_FULL,
+    Reason.COOLING_OFF,
     Reason.PARTY_KIND_NOT_ACCEPTED,
     Reason.PARTY_TOO_LARGE,
     Reason.PARTY_WRONG_SIZE,

@@ -1,5 +1,6 @@
 """A policy as a screen shows it before somebody books: the rules that will apply, none of them a surprise later."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import Field
@@ -63,6 +64,23 @@ class DeclarationShown(Shown):
     options: Annotated[list[str], Field(description="The answers that are taken; free text where there are none.")]
 
 
+class WaitingShown(Shown):
+    """An offer stands for `offer_minutes` from when its message arrived, `most_minutes` at most; see the waiting list."""
+
+    offer_minutes: int
+    most_minutes: int
+    react_minutes: Annotated[int, Field(description="No offer is made that would leave less time to answer.")]
+    lead_minutes: Annotated[int, Field(description="It ends so long before the start at the latest.")]
+    collect_minutes: Annotated[int, Field(description="For so long places are collected for a large party, at most.")]
+
+
+class CoolingShown(Shown):
+    """The instant is drawn between these minutes, and not told."""
+
+    least_minutes: int
+    most_minutes: int
+
+
 class PolicyShown(Shown):
     """Everything that a service allows. Minutes are minutes, ages are full years on the day of the visit."""
 
@@ -86,7 +104,12 @@ class PolicyShown(Shown):
     shares: SharesShown
     declarations: list[DeclarationShown]
     reminders: Annotated[list[int], Field(description="Minutes before the start at which a reminder is sent.")]
-    waitlist: bool
+    waiting: Annotated[
+        WaitingShown | None, Field(description="How places are offered to whoever waits; null: no list.")
+    ]
+    cooling: Annotated[
+        CoolingShown | None, Field(description="When a place given back to a full time comes back; null: at once.")
+    ]
     sensitive: Annotated[bool, Field(description="Whether messages leave out what it is about.")]
 
 
@@ -120,7 +143,8 @@ def policy_shown(policy: Policy) -> PolicyShown:
         shares=SharesShown(walk_in=policy.shares.walk_in, counter=policy.shares.counter),
         declarations=[_declaration(declaration) for declaration in policy.declarations],
         reminders=list(policy.reminders),
-        waitlist=policy.waitlist,
+        waiting=None if policy.waiting is None else WaitingShown(**asdict(policy.waiting)),
+        cooling=None if policy.cooling is None else CoolingShown(**asdict(policy.cooling)),
         sensitive=policy.sensitive,
     )
 

@@ -70,7 +70,14 @@ _POLICY: dict[str, Any] = {
     "shares": {"walk_in": 0, "counter": 0},
     "declarations": [],
     "reminders": [1440, 120],
-    "waitlist": True,
+    "waiting": {
+        "offer_minutes": 30,
+        "most_minutes": 60,
+        "react_minutes": 15,
+        "lead_minutes": 60,
+        "collect_minutes": 1440,
+    },
+    "cooling": {"least_minutes": 30, "most_minutes": 120},
     "sensitive": False,
 }
 

@@ -14,6 +14,7 @@ What the desk promises:
 """
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -71,6 +72,10 @@ class _Asked:
             self.answer.set_result(answer)
 
 
+secure_chance = secrets.SystemRandom().random
+"""Draws evenly from 0 to 1, by nobody's guess; a test puts something else into `Desk.chance`."""
+
+
 class _Uncertain(Exception):  # noqa: N818 - nobody knows; that is the point
     """The commit was sent and its result never came."""
 
@@ -100,6 +105,7 @@ class Desk:
         self._clock = clock
         self._limits = limits or Limits()
         self._lock = lock
+        self.chance = secure_chance
         self._waiting: deque[_Asked] = deque()
         self._draining: asyncio.Task[None] | None = None
         self._closed = False
@@ -221,7 +227,12 @@ class Desk:
             keys=[request.key for request in requests if request.key is not None],
         )
         slots = await self._lock(tx, wanted)
-        facts = Facts(now=self._clock(), catalogue=self._catalogue.current, slots={slot.id: slot for slot in slots})
+        facts = Facts(
+            now=self._clock(),
+            catalogue=self._catalogue.current,
+            slots={slot.id: slot for slot in slots},
+            chance=self.chance,
+        )
         gathered = await gather(tx, wanted, facts)
         facts.catalogue = await self._catalogue.at_version(tx, gathered.catalogue_version)
         return facts, gathered

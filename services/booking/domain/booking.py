@@ -54,6 +54,7 @@ class Channel(StrEnum):
     ONLINE = "online"
     COUNTER = "counter"
     WALK_IN = "walk_in"
+    WAITING_LIST = "waiting_list"
 
 
 LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(

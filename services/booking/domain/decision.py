@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from services.booking.domain.admission import admit
 from services.booking.domain.alteration import alter
 from services.booking.domain.booking import Action, Booking, State
+from services.booking.domain.cooling import cool, places_given_back
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.request import SYSTEM, AdmitWalkIns, Alter, Book, Move, Request, WalkIns
 from services.booking.domain.rescheduling import move
@@ -47,8 +48,12 @@ class Decisions:
             return refused
 
     def _change(self, change: Change) -> Booking:
+        given_back = places_given_back(change)
+        before = [self.facts.slots[slot_id] for slot_id in given_back]
         self.facts.apply(change)
         self.changes.append(change)
+        for slot in before:
+            cool(self.facts, slot)
         return change.after
 
 

@@ -4,6 +4,7 @@
 `taken` is again the number of places of live claims, exactly as the database will have it after the commit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -51,9 +52,13 @@ class Change:
     actor: Actor
 
 
+def _no_chance() -> float:
+    return 0.0
+
+
 @dataclass(slots=True)
 class Facts:
-    """The gathered facts of one batch."""
+    """The gathered facts of one batch. `chance` draws evenly from 0 to 1: whoever gathers says from where."""
 
     now: datetime
     catalogue: Catalogue
@@ -63,6 +68,7 @@ class Facts:
     bookings: dict[UUID, Booking] = field(default_factory=dict)
     contacts: dict[UUID, str | None] = field(default_factory=dict)
     held: dict[UUID, int] = field(default_factory=dict)
+    chance: Callable[[], float] = _no_chance
 
     def offer(self, slot: Slot) -> tuple[Service, Venue, Policy]:
         """Return what the slot belongs to."""

@@ -94,6 +94,30 @@ class Shares:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cooling:
+    """A place given back to a full slot comes back to the public at a random instant, so many minutes later."""
+
+    least_minutes: int
+    most_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How places are offered to whoever waits.
+
+    An offer stands for `offer_minutes`, counted from when its message was delivered, and never for longer than
+    `most_minutes`. It ends `lead_minutes` before the start at the latest, and none is made that would leave less than
+    `react_minutes` to answer. For a large party places are collected for `collect_minutes` at most.
+    """
+
+    offer_minutes: int
+    most_minutes: int
+    react_minutes: int
+    lead_minutes: int
+    collect_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
     """A question that the booker must answer; the answer is one of `options`, or free text where there are none."""
 
@@ -128,4 +152,5 @@ class Policy:
     declarations: tuple[Declaration, ...] = ()
     approval: bool = False
     sensitive: bool = False
-    waitlist: bool = False
+    waiting: Waiting | None = None
+    cooling: Cooling | None = None

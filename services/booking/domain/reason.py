@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SLOT_CLOSED = "slot_closed"
     SLOT_DRAWN = "slot_drawn"
     SLOT_FULL = "slot_full"
+    COOLING_OFF = "cooling_off"
     # the party
     PARTY_KIND_NOT_ACCEPTED = "party_kind_not_accepted"
     PARTY_TOO_LARGE = "party_too_large"

@@ -2,7 +2,10 @@
 
 Each channel may have places kept for it. What is kept for another channel and not yet taken by it is not free:
 
-    free(online) = capacity - taken - max(0, kept_counter - taken_counter) - max(0, kept_walk_in - taken_walk_in)
+    free(online) = capacity - taken - max(0, kept_counter - taken_counter) - max(0, kept_walk_in - taken_walk_in) - cooling
+
+Places that cool off (`cooling`) are kept for whoever waits: the waiting list can have them, and so can whoever stands at
+the door; everybody else from the instant that each of them was drawn to come back (`domain.cooling`).
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,8 @@ from services.booking.domain.reason import Reason
 class Slot:
     """A slot as it stands. `bookable_from` is its release, `bookable_until` the last instant to book it online.
 
-    While it is `drawn`, a round gives its places away by lot, and nobody else can.
+    While it is `drawn`, a round gives its places away by lot, and nobody else can. `cooling` has, for each place that
+    cools off, the instant at which it comes back. `waited`: somebody is in the line of its service.
     """
 
     id: UUID
@@ -37,11 +41,24 @@ class Slot:
     taken_walk_in: int
     closed: bool
     drawn: bool = False
+    cooling: tuple[datetime, ...] = ()
+    waited: bool = False
 
 
-def free_places(slot: Slot, channel: Channel) -> int:
-    """Return the places that `channel` may still take; never below 0."""
+_WARM = frozenset({Channel.WAITING_LIST, Channel.WALK_IN})
+"""Channels that may have a place while it cools off."""
+
+
+def cooling_places(slot: Slot, now: datetime) -> int:
+    """Return how many places cool off at `now`."""
+    return sum(back_at > now for back_at in slot.cooling) if slot.cooling else 0
+
+
+def free_places(slot: Slot, channel: Channel, now: datetime) -> int:
+    """Return the places that `channel` may still take at `now`; never below 0."""
     free = slot.capacity - slot.taken
+    if slot.cooling and channel not in _WARM:
+        free -= cooling_places(slot, now)
     if channel is not Channel.COUNTER:
         free -= max(0, slot.kept_counter - slot.taken_counter)
     if channel is not Channel.WALK_IN:
@@ -55,9 +72,7 @@ def why_not(slot: Slot, channel: Channel, now: datetime, seats: int = 1) -> Reas
     The counter books until the slot starts, and walk-ins enter until it ends; only online booking closes earlier.
     Release time binds every channel: nobody gets in ahead of the public ("看病不找关系" [000]).
     """
-    last = {Channel.ONLINE: slot.bookable_until, Channel.COUNTER: slot.starts_at, Channel.WALK_IN: slot.ends_at}[
-        channel
-    ]
+    last = {Channel.COUNTER: slot.starts_at, Channel.WALK_IN: slot.ends_at}.get(channel, slot.bookable_until)
     if now >= slot.ends_at or (now >= slot.starts_at and channel is not Channel.WALK_IN):
         return Reason.SLOT_PAST
     if now >= last:
@@ -66,6 +81,12 @@ def why_not(slot: Slot, channel: Channel, now: datetime, seats: int = 1) -> Reas
         return Reason.SLOT_CLOSED if slot.closed else Reason.SLOT_DRAWN
     if now < slot.bookable_from:
         return Reason.NOT_RELEASED
-    if free_places(slot, channel) < seats:
-        return Reason.SLOT_FULL
+    if free_places(slot, channel, now) < seats:
+        return full_or_cooling(slot, channel, now, seats)
     return None
+
+
+def full_or_cooling(slot: Slot, channel: Channel, now: datetime, seats: int) -> Reason:
+    """Return what to call it that `seats` places are not to be had: full, or enough only with those that cool off."""
+    cooling = 0 if channel in _WARM else cooling_places(slot, now)
+    return Reason.COOLING_OFF if cooling and free_places(slot, channel, now) + cooling >= seats else Reason.SLOT_FULL

@@ -30,7 +30,7 @@ def admit_walk_ins(request: AdmitWalkIns, facts: Facts) -> WalkIns:
             slot_id=slot.id,
             starts_at=slot.starts_at,
             bookable_from=slot.bookable_from,
-            places_left=free_places(slot, Channel.WALK_IN),
+            places_left=free_places(slot, Channel.WALK_IN, facts.now),
             places_asked=request.people,
         )
     return WalkIns(
@@ -39,5 +39,5 @@ def admit_walk_ins(request: AdmitWalkIns, facts: Facts) -> WalkIns:
         people=request.people,
         admitted_at=facts.now,
         admitted_by=request.actor.account_id,
-        places_left=free_places(slot, Channel.WALK_IN) - request.people,
+        places_left=free_places(slot, Channel.WALK_IN, facts.now) - request.people,
     )

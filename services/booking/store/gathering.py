@@ -34,7 +34,8 @@ from services.booking.store.keeping import Answered
 
 SLOT_COLUMNS = (
     "id, service_id, venue_id, kind, district_id, starts_at, ends_at, bookable_from, bookable_until, capacity, taken,"
-    " kept_counter, taken_counter, kept_walk_in, taken_walk_in, closed IS NOT NULL AS closed, drawn_in IS NOT NULL AS drawn"
+    " kept_counter, taken_counter, kept_walk_in, taken_walk_in, closed IS NOT NULL AS closed, drawn_in IS NOT NULL AS drawn,"
+    " cooling"
 )
 
 BOOKING_COLUMNS = (
@@ -114,9 +115,17 @@ FACTS = text(
 )
 """One round trip for all that nearly every batch needs: each part is a list of rows, and costs little where it is empty."""
 
+ONLINE_FREE = "capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
+WARM = (
+    f"(cooling IS NULL OR {ONLINE_FREE} - (SELECT count(*) FROM unnest(cooling) AS back(at) WHERE back.at > :now)"  # noqa: S608
+    " >= {places})"
+)
+"""Whether places are left beside those that cool off. Nearly no slot has any, so that the count is seldom asked."""
+
 _NEAREST = text(
     f"SELECT asked.id AS full_slot_id, free.* FROM slots asked CROSS JOIN LATERAL (SELECT {SLOT_COLUMNS} FROM slots s"  # noqa: S608
-    " WHERE s.service_id = asked.service_id AND s.is_open AND s.drawn_in IS NULL AND s.starts_at > :now AND s.bookable_from <= :now"
+    f" WHERE s.service_id = asked.service_id AND s.is_open AND s.drawn_in IS NULL AND {WARM.format(places=1)}"
+    " AND s.starts_at > :now AND s.bookable_from <= :now"
     " AND s.bookable_until > :now AND s.id <> asked.id"
     " AND s.starts_at BETWEEN asked.starts_at - interval '14 days' AND asked.starts_at + interval '14 days'"
     " ORDER BY abs(extract(epoch FROM s.starts_at - asked.starts_at)), s.starts_at LIMIT 3) free"
@@ -289,6 +298,7 @@ def slot_of(row: Row[Any]) -> Slot:
         taken_walk_in=row.taken_walk_in,
         closed=row.closed,
         drawn=row.drawn,
+        cooling=tuple(row.cooling) if row.cooling else (),
     )
 
 

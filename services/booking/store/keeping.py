@@ -199,6 +199,14 @@ _LEAVE = text(
 """Only for batches in which a member leaves a party: whoever leaves stays on record, below position 0, without a place."""
 
 
+_COOLED = {"id": "UUID", "cooling": "TEXT"}
+_COOL = text(
+    "UPDATE slots s SET cooling = CAST(given.cooling AS timestamptz[])"  # noqa: S608 - names of our own columns
+    f" FROM {_given('cooled', _COOLED)} WHERE s.id = given.id"
+)
+"""Only for batches in which a place begins to cool off, or one that did is taken."""
+
+
 async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     """Write everything that the batch decided; the caller commits.
 
@@ -228,6 +236,9 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     count = (await tx.execute(KEEP, binds)).scalar_one()
     if count != len(altered):
         raise Collided
+    cooled = _cooled_rows(ledger)
+    if cooled:
+        await tx.execute(_COOL, _columns("cooled", _COOLED, cooled))
 
 
 def _columns(part: str, columns: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
@@ -305,6 +316,16 @@ def _counted_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
                     after.taken_walk_in - before.taken_walk_in,
                 )
             )
+    return rows
+
+
+def _cooled_rows(ledger: Ledger) -> list[tuple[UUID, str | None]]:
+    rows = []
+    for slot_id, after in ledger.slots_after.items():
+        before = ledger.slots_before[slot_id]
+        if after is not before and after.cooling != before.cooling:
+            written = ",".join(back_at.isoformat() for back_at in after.cooling)
+            rows.append((slot_id, f"{{{written}}}" if written else None))
     return rows
 
 

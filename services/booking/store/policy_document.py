@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from services.booking.domain.policy import (
     CancelBy,
     CheckInWindow,
+    Cooling,
     Declaration,
     DocumentType,
     Limit,
@@ -22,6 +23,7 @@ from services.booking.domain.policy import (
     Release,
     SeatUnit,
     Shares,
+    Waiting,
 )
 from services.booking.store.plan_document import ClockTime, Document, Text
 
@@ -77,6 +79,31 @@ class DeclarationDocument(Document):
     options: Annotated[list[Text], Field(max_length=30)] = Field(default_factory=list)
 
 
+class WaitingDocument(Document):
+    offer_minutes: Annotated[int, Field(ge=5, le=24 * 60)]
+    most_minutes: Annotated[int, Field(ge=5, le=48 * 60)]
+    react_minutes: Annotated[int, Field(ge=5, le=24 * 60)]
+    lead_minutes: Minutes
+    collect_minutes: Annotated[int, Field(ge=0, le=14 * 24 * 60)] = 1440
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "WaitingDocument":
+        if not self.react_minutes <= self.offer_minutes <= self.most_minutes:
+            raise PydanticCustomError("waiting", "react_minutes <= offer_minutes <= most_minutes must hold")
+        return self
+
+
+class CoolingDocument(Document):
+    least_minutes: Annotated[int, Field(ge=1, le=24 * 60)]
+    most_minutes: Annotated[int, Field(ge=1, le=48 * 60)]
+
+    @model_validator(mode="after")
+    def _a_window(self) -> "CoolingDocument":
+        if self.least_minutes >= self.most_minutes:
+            raise PydanticCustomError("cooling", "least_minutes must be below most_minutes")
+        return self
+
+
 class PolicyDocument(Document):
     """Everything that a service allows."""
 
@@ -99,7 +126,16 @@ class PolicyDocument(Document):
     declarations: Annotated[list[DeclarationDocument], Field(max_length=10)] = Field(default_factory=list)
     approval: bool = False
     sensitive: bool = False
-    waitlist: bool = False
+    waiting: WaitingDocument | None = None
+    cooling: CoolingDocument | None = None
+
+    @model_validator(mode="after")
+    def _approved_or_waited(self) -> "PolicyDocument":
+        if self.approval and self.waiting is not None:
+            raise PydanticCustomError(
+                "waiting", "an offer is accepted at once: approval and waiting exclude each other"
+            )
+        return self
 
     @model_validator(mode="after")
     def _released_within_horizon(self) -> "PolicyDocument":
@@ -146,5 +182,6 @@ class PolicyDocument(Document):
             ),
             approval=self.approval,
             sensitive=self.sensitive,
-            waitlist=self.waitlist,
+            waiting=None if self.waiting is None else Waiting(**self.waiting.model_dump()),
+            cooling=None if self.cooling is None else Cooling(**self.cooling.model_dump()),
         )

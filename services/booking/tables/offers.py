@@ -15,7 +15,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 from services.booking.tables.base import metadata, moment
 
@@ -111,6 +111,12 @@ slots = Table(
     Column("closed", JSONB, nullable=True, comment="The reason in words where a closure stopped new bookings."),
     Column(
         "drawn_in", Uuid, nullable=True, comment="The round that gives these places away by lot, until it is settled."
+    ),
+    Column(
+        "cooling",
+        ARRAY(moment),
+        nullable=True,
+        comment="For each place that cools off, when it comes back to the public; null where none does.",
     ),
     Column(
         "is_open",

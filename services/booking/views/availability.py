@@ -6,16 +6,17 @@ it decides. Whether a time can be had is not said here but by `domain.slot.why_n
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.booking.domain.cooling import cool_off
 from services.booking.domain.plan import Charge, Plan
 from services.booking.domain.slot import Slot
 from services.booking.domain.zone import VENUE_ZONE, local_day
-from services.booking.store.gathering import SLOT_COLUMNS, slot_of
+from services.booking.store.gathering import ONLINE_FREE, SLOT_COLUMNS, WARM, slot_of
 from services.booking.store.plans import plan_of
 from shared.contracts import Words
 
@@ -25,25 +26,29 @@ MOST_RAN_OUT: Final = 5000
 ZONE = f"'{VENUE_ZONE.key}'"
 _RAN_OUT = (
     "ran_out AS MATERIALIZED (SELECT b.slot_id, sum(c.seats) AS seats,"  # noqa: S608 - constants
-    " sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter"
-    " FROM (SELECT id, slot_id, channel FROM bookings WHERE state = 'held' AND hold_until <= :now"
+    " sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter,"
+    " bool_or(jsonb_typeof(p.document -> 'cooling') = 'object') AS cools"
+    " FROM (SELECT id, slot_id, service_id, channel FROM bookings WHERE state = 'held' AND hold_until <= :now"
     f" AND {{services}} ORDER BY hold_until DESC LIMIT {MOST_RAN_OUT}) b"
-    " JOIN claims c ON c.booking_id = b.id AND c.live GROUP BY b.slot_id)"
+    " JOIN claims c ON c.booking_id = b.id AND c.live"
+    " JOIN services v ON v.id = b.service_id JOIN policies p ON p.id = v.policy_id GROUP BY b.slot_id)"
 )
 _OF_SERVICE = _RAN_OUT.format(services="service_id = :service_id")
 _OF_SERVICES = _RAN_OUT.format(services="service_id = ANY(CAST(:service_ids AS text[]))")
 """The seats that holds which have run out by `:now` no longer take, by slot; read once, not for each slot."""
 
+_NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
+"""When seats come back that have not been told their instant."""
+
 GIVING_BACK = "slots s LEFT JOIN ran_out ON ran_out.slot_id = s.id"
 
 FREE_NOW = (
     "drawn_in IS NULL AND starts_at > :now AND bookable_from <= :now AND bookable_until > :now"
-    " AND capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
-    " >= :places"
+    f" AND {ONLINE_FREE} >= :places AND {WARM.format(places=':places')}"
 )
 """A sieve that keeps whatever `why_not` may let pass online, so that not every row is carried over to be asked."""
 
-COLUMNS = f"{SLOT_COLUMNS}, ran_out.seats AS given_back, ran_out.counter AS given_back_counter"
+COLUMNS = f"{SLOT_COLUMNS}, ran_out.seats AS given_back, ran_out.counter AS given_back_counter, ran_out.cools"
 
 BOUNDS = text(
     "SELECT CAST(plan.document ->> 'valid_until' AS date) AS published_until,"
@@ -119,7 +124,7 @@ async def read_days(
     rows = await connection.execute(DAYS, {"service_id": service_id, "since": since, "dates": dates, "now": now})
     return [
         SlotSeen(
-            slot=slot_as_of(row),
+            slot=slot_as_of(row, now),
             charge=Charge(row.charge),
             label=_words(row.label),
             closed=_words(row.closed_words),
@@ -136,17 +141,21 @@ async def read_free(
     They are the first such one by its row, and all that have holds which ran out: ask the rule about each.
     """
     asked = {"service_id": service_id, "since": since, "places": places, "now": now}
-    return [slot_as_of(row) for row in await connection.execute(FIRST_FREE, asked)]
+    return [slot_as_of(row, now) for row in await connection.execute(FIRST_FREE, asked)]
 
 
-def slot_as_of(row: Row[Any]) -> Slot:
-    """Make a slot of a row that has `COLUMNS`, with the seats of holds that ran out given back."""
+def slot_as_of(row: Row[Any], now: datetime) -> Slot:
+    """Make a slot of a row that has `COLUMNS`, with the seats of holds that ran out given back.
+
+    Where they will cool off once the desk gives them back, they do so already.
+    """
     slot = slot_of(row)
     if not row.given_back:
         return slot
-    return replace(
+    given_back = replace(
         slot, taken=slot.taken - row.given_back, taken_counter=slot.taken_counter - (row.given_back_counter or 0)
     )
+    return cool_off(slot, given_back, now, _NOT_YET) if row.cools else given_back
 
 
 def _words(document: dict[str, str] | None) -> Words | None:
@@ -168,9 +177,9 @@ FREE_DAYS = text(
     " AND s.starts_at >= :since AND s.starts_at < :until ORDER BY s.starts_at"
 )
 OBSTACLES = text(
-    "SELECT DISTINCT ON (service_id, closed IS NOT NULL, drawn_in IS NOT NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
+    "SELECT DISTINCT ON (service_id, closed IS NOT NULL, drawn_in IS NOT NULL, cooling IS NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
     f" {SLOT_COLUMNS} FROM slots WHERE {_OF_PAGE} AND starts_at > :now"
-    " ORDER BY service_id, closed IS NOT NULL, drawn_in IS NOT NULL, bookable_from > :now, bookable_until <= :now,"
+    " ORDER BY service_id, closed IS NOT NULL, drawn_in IS NOT NULL, cooling IS NULL, bookable_from > :now, bookable_until <= :now,"
     " bookable_from, starts_at"
 )
 
@@ -201,7 +210,7 @@ class Search:
 
 async def read_free_days(connection: AsyncConnection, search: Search, now: datetime) -> list[Slot]:
     """Return slots in order of time, among which the first free one of every service and day is: ask the rule of each."""
-    return [slot_as_of(row) for row in await connection.execute(FREE_DAYS, search.asked(now))]
+    return [slot_as_of(row, now) for row in await connection.execute(FREE_DAYS, search.asked(now))]
 
 
 async def read_obstacles(

@@ -15,12 +15,13 @@ from services.booking.domain.slot import Slot, free_places, why_not
 from services.booking.domain.zone import at_local, local, local_day
 from services.booking.views.availability import Bounds, SlotSeen, read_bounds, read_days, read_free
 
-_TAKEABLE = frozenset({None, Reason.NOT_RELEASED, Reason.SLOT_FULL})
+_TAKEABLE = frozenset({None, Reason.NOT_RELEASED, Reason.COOLING_OFF, Reason.SLOT_FULL})
 """Where places that are free are worth a word: they can be had now, later, or by a smaller party."""
 
 _HOPE_FIRST: Final = (
     Reason.SLOT_DRAWN,
     Reason.NOT_RELEASED,
+    Reason.COOLING_OFF,
     Reason.SLOT_FULL,
     Reason.BOOKING_CLOSED,
     Reason.SLOT_CLOSED,
@@ -124,7 +125,7 @@ def summary_of(slots: Sequence[Slot], places: int, now: datetime) -> Summary:
     reasons = [(why_not(slot, Channel.ONLINE, now, places), slot) for slot in slots]
     free = [slot for why, slot in reasons if why is None]
     if free:
-        left = sum(free_places(slot, Channel.ONLINE) for slot in free)
+        left = sum(free_places(slot, Channel.ONLINE, now) for slot in free)
         return Summary(times=len(free), places_left=left, why=None, bookable_from=None)
     why = min((why for why, _ in reasons if why is not None), key=_HOPE_FIRST.index, default=Reason.SLOT_CLOSED)
     releases = [slot.bookable_from for reason, slot in reasons if reason is Reason.NOT_RELEASED]
@@ -190,5 +191,5 @@ def _day(day: date, seen: list[SlotSeen], closed: list[OpenDay], places: int, no
 
 def _time(seen: SlotSeen, places: int, now: datetime) -> TimeSeen:
     why = why_not(seen.slot, Channel.ONLINE, now, places)
-    left = free_places(seen.slot, Channel.ONLINE) if why in _TAKEABLE else 0
+    left = free_places(seen.slot, Channel.ONLINE, now) if why in _TAKEABLE else 0
     return TimeSeen(seen=seen, why=why, places_left=left)

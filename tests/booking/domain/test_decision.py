@@ -318,7 +318,7 @@ def test_walk_ins_use_their_share_and_then_what_is_free() -> None:
     let_in = decisions.decide(request)
     assert isinstance(let_in, WalkIns)
     assert let_in.places_left == 1
-    assert free_places(facts.slots[slot.id], Channel.ONLINE) == 1
+    assert free_places(facts.slots[slot.id], Channel.ONLINE, facts.now) == 1
     assert refused(decisions.decide(request)).reason is Reason.SLOT_FULL
     resident = replace(request, actor=Actor(make.RESIDENT, "resident"))
     assert refused(decisions.decide(resident)).reason is Reason.NOT_ALLOWED

@@ -110,6 +110,13 @@ BOOKINGS: Mapping[Reason, ProblemText] = {
         "该时段剩余 {places_left} 个名额，不足 {places_asked} 个。[最近的空闲时段：{alternatives}。]",
         "Too few places are left at this time: {places_left} of the {places_asked} that you need.[ Nearest free times: {alternatives}.]",
     ),
+    Reason.COOLING_OFF: text(
+        409,
+        ("退订名额，稍后开放", "Given back, not open yet"),
+        "该时段有人退订。名额先提供给候补者，其余将在随机时刻重新开放，不提前公布。[最近的空闲时段：{alternatives}。]",
+        "Places at this time were given back. Whoever is on the waiting list comes first; the rest opens again at a random"
+        " moment, which is not told beforehand.[ Nearest free times: {alternatives}.]",
+    ),
     Reason.PARTY_KIND_NOT_ACCEPTED: text(
         422,
         ("不接受这种预约方式", "Party not accepted"),

@@ -14,7 +14,7 @@ from services.booking.domain.party import Party, check_party, seats_of
 from services.booking.domain.policy import Limit, LimitScope, LimitWindow, Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Book
-from services.booking.domain.slot import Slot, free_places, why_not
+from services.booking.domain.slot import Slot, free_places, full_or_cooling, why_not
 from services.booking.domain.zone import local_day, week_of
 from shared.refusal import Refused
 
@@ -133,11 +133,11 @@ def holds_within_cap(case: Case) -> None:
 
 def places_left(case: Case) -> None:
     """Refuse when the slot has fewer free places than the party needs."""
-    free = free_places(case.slot, case.book.channel)
+    slot, channel, now = case.slot, case.book.channel, case.facts.now
+    free = free_places(slot, channel, now)
     if free < case.seats:
-        raise Refused(
-            Reason.SLOT_FULL, field="/slot_id", slot_id=case.slot.id, places_left=free, places_asked=case.seats
-        )
+        why = full_or_cooling(slot, channel, now, case.seats)
+        raise Refused(why, field="/slot_id", slot_id=slot.id, places_left=free, places_asked=case.seats)
 
 
 def channel_is_allowed(case: Case) -> None:
