@@ -16,12 +16,14 @@ the transaction of step 1.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from services.notify.channels.carrier import Carrier, Letter, Send
+from services.notify.commands.assign import Limit, Providers, deal
 from services.notify.compose import Composer, Unsendable
 from services.notify.domain.dispatch import Due, Lease, Move, Said, on_claim, on_outcome
 from services.notify.domain.lifecycle import LIFECYCLE, Action, State
@@ -41,23 +43,43 @@ AnyLetter = TypeVar("AnyLetter", bound=Letter)
 class Pace:
     """How much is done at once.
 
-    `batch`: messages claimed in one transaction; `together`: sent between two looks at the version; `lease`: for how
-    long a claim holds, longer than `together` sends may take; `record_seconds`: for how long an outcome is kept in
-    memory while the database is away.
+    `batch`: messages claimed in one transaction; `together`: sent between two looks at the version; `at_once`: how many
+    such groups are under way, so that a few answers that never come hold up nobody else; `gather_seconds`: for how long
+    outcomes are collected before they are written down together; `lease`: for how long a claim holds, longer than
+    `together` sends may take; `record_seconds`: for how long an outcome is kept in memory while the database is away.
     """
 
     batch: int = 200
     together: int = 32
+    at_once: int = 4
+    gather_seconds: float = 0.02
+    poll_seconds: float = 0.25
     lease: timedelta = timedelta(seconds=120)
     record_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[AnyLetter]):
-    """How messages of a channel become letters, and who carries them."""
+    """How messages of a channel become letters, and who carries them.
+
+    `others` are further carriers, in the order in which they take over what the ones before them lose; `limits` what
+    each may be given, by the provider's name.
+    """
 
     compose: Callable[[Due, datetime], tuple[AnyLetter, Said]]
     carrier: Carrier[AnyLetter]
+    others: tuple[Carrier[AnyLetter], ...] = ()
+    limits: Mapping[str, Limit] = field(default_factory=lambda: MappingProxyType({}))
+    pace: Pace | None = None
+
+    @property
+    def carriers(self) -> dict[str, Carrier[AnyLetter]]:
+        """All of them by their provider's name, the preferred first."""
+        return {carrier.provider: carrier for carrier in (self.carrier, *self.others)}
+
+    def providers(self, channel: Channel) -> Providers:
+        """Return the providers as those who deal messages to them know them."""
+        return Providers(channel=channel, names=tuple(self.carriers), limits=self.limits)
 
 
 @dataclass(slots=True)
@@ -77,38 +99,59 @@ class Delivery:
         self._stopping = True
 
     async def drain(self, channel: Channel) -> int:
-        """Deliver until nothing more is due on `channel`; return how many messages were worked on."""
-        total = 0
-        while not self._stopping:
-            count = await self.deliver(channel)
-            total += count
-            if count < self.pace.batch:
-                break
+        """Deliver until nothing more is due on `channel` and all that was begun has ended; return how many messages.
+
+        Groups are sent beside each other, and more is claimed as they end: only as much as can be sent at once.
+        """
+        total, pace = 0, self._pace(channel)
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while not self._stopping:
+                room = pace.at_once - len(under_way)
+                wanted = min(pace.batch, room * pace.together)
+                count = await self._begin(channel, wanted, under_way) if room else 0
+                total += count
+                if room and count == wanted:
+                    continue
+                if not under_way:
+                    break
+                await asyncio.wait(under_way, timeout=pace.poll_seconds, return_when=asyncio.FIRST_COMPLETED)
+                _reap(under_way)
+        finally:
+            await asyncio.gather(*under_way)
         return total
 
-    async def deliver(self, channel: Channel) -> int:
-        """Deliver one batch of what is due on `channel`; return how many messages were worked on."""
+    async def _begin(self, channel: Channel, wanted: int, under_way: set[asyncio.Task[None]]) -> int:
+        """Claim up to `wanted` and begin to send them; return how many there were to work on."""
         if channel is Channel.IN_APP:
-            return await self._write_inbox()
-        worked_on, claimed = await self._claim(channel)
+            return await self._write_inbox(wanted)
+        worked_on, claimed = await self._claim(channel, wanted)
         route = self.routes.get(channel)
         if route is None:
             await self._settle([_suppress(due, Why.CHANNEL_NOT_SET_UP) for due in claimed])
             return worked_on
-        for first in range(0, len(claimed), self.pace.together):
-            if self._stopping:
-                await self._settle([_release(due, self.clock()) for due in claimed[first:]])
-                break
-            await self._send_together(route, claimed[first : first + self.pace.together])
+        for group in _groups(claimed, self._pace(channel).together):
+            under_way.add(asyncio.create_task(self._send_together(route, group)))
         return worked_on
+
+    async def deliver(self, channel: Channel) -> int:
+        """Deliver one batch of what is due on `channel`, group by group; return how many messages were worked on."""
+        under_way: set[asyncio.Task[None]] = set()
+        worked_on = await self._begin(channel, self._pace(channel).batch, under_way)
+        await asyncio.gather(*under_way)
+        return worked_on
+
+    def _pace(self, channel: Channel) -> Pace:
+        route = self.routes.get(channel)
+        return route.pace if route is not None and route.pace is not None else self.pace
 
     # -- step 1
 
-    async def _claim(self, channel: Channel) -> tuple[int, list[Due]]:
+    async def _claim(self, channel: Channel, wanted: int | None = None) -> tuple[int, list[Due]]:
         now = self.clock()
         lease = Lease(token=new_id(), until=now + self.pace.lease)
         async with self.engine.begin() as tx:
-            dues = await self._due(tx, channel, now)
+            dues = await self._due(tx, channel, now, wanted)
             moves = [on_claim(due, lease, now) for due in dues]
             half_sent = [move.due for move in moves if move.action is Action.DOUBT]
             await messages.finish(tx, [(due, unknown(Why.LEASE_RAN_OUT.value)) for due in half_sent], now)
@@ -124,19 +167,19 @@ class Delivery:
         ]
         return len(dues), claimed
 
-    async def _due(self, tx: Connection, channel: Channel, now: datetime) -> list[Due]:
+    async def _due(self, tx: Connection, channel: Channel, now: datetime, wanted: int | None = None) -> list[Due]:
         """Return a batch, the most urgent lane first: a wall of reminders never stands before a sign-in code."""
         dues: list[Due] = []
         for lane in Urgency:
-            room = self.pace.batch - len(dues)
+            room = (wanted or self._pace(channel).batch) - len(dues)
             if room:
                 dues += await messages.due(tx, channel, lane, now, room)
         return dues
 
-    async def _write_inbox(self) -> int:
+    async def _write_inbox(self, wanted: int) -> int:
         now = self.clock()
         async with self.engine.begin() as tx:
-            dues = await self._due(tx, Channel.IN_APP, now)
+            dues = await self._due(tx, Channel.IN_APP, now, wanted)
             moves, entries = [], []
             for due in dues:
                 move = on_claim(due, Lease(token=new_id(), until=now), now)
@@ -161,6 +204,9 @@ class Delivery:
 
     async def _send_together(self, route: Route[AnyLetter], claimed: Sequence[Due]) -> None:
         now = self.clock()
+        if self._stopping:
+            await self._settle([_release(due, now) for due in claimed])
+            return
         letters: dict[Any, tuple[AnyLetter, Said]] = {}
         given_up = []
         for due in claimed:
@@ -170,15 +216,19 @@ class Delivery:
             else:
                 letters[due.id] = composed
         ready = [due for due in claimed if due.id in letters]
-        started = await self._start(route.carrier.provider, ready, given_up)
-        if not started:
-            return
-        async with route.carrier.open() as send:
-            outcomes = await asyncio.gather(*(_send(send, letters[due.id][0]) for due in started))
-        ended = [(due, outcome, letters[due.id][1]) for due, outcome in zip(started, outcomes, strict=True)]
-        await self._record(ended)
+        started = await self._start(route, ready, given_up)
+        carriers = route.carriers
+        await asyncio.gather(
+            *(
+                self._hand_over(carriers[name], [(due, *letters[due.id]) for due, by in started if by == name])
+                for name in dict.fromkeys(by for _, by in started)
+            )
+        )
 
-    async def _start(self, provider: str, ready: Sequence[Due], given_up: Sequence[Move]) -> list[Due]:
+    async def _start(
+        self, route: Route[AnyLetter], ready: Sequence[Due], given_up: Sequence[Move]
+    ) -> list[tuple[Due, str]]:
+        """Record that these are about to be sent; return those that may be, each with the provider that carries it."""
         now = self.clock()
         async with self.engine.begin() as tx:
             await messages.move(tx, given_up, now)
@@ -187,8 +237,33 @@ class Delivery:
             token = ready[0].lease_token
             assert token is not None, "what is ready was claimed under a lease"
             lease = Lease(token=token, until=now + self.pace.lease)
-            numbers = await messages.start(tx, ready, lease, provider, now)
-        return [replace(due, state=State.SENDING, attempt=numbers[due.id]) for due in ready if due.id in numbers]
+            dealt = await deal(tx, route.providers(ready[0].key.channel), ready, now, self.chance)
+            await messages.move(tx, dealt.waiting, now)
+            if not dealt.given:
+                return []
+            dues, names = [due for due, _ in dealt.given], [name for _, name in dealt.given]
+            numbers = await messages.start(tx, dues, lease, names, now)
+        return [
+            (replace(due, state=State.SENDING, attempt=numbers[due.id]), name)
+            for due, name in dealt.given
+            if due.id in numbers
+        ]
+
+    async def _hand_over(self, carrier: Carrier[AnyLetter], started: Sequence[tuple[Due, AnyLetter, Said]]) -> None:
+        """Send, and write down what happened as it happens: an answer that comes waits for none that does not."""
+        async with carrier.open() as send:
+            sending = {asyncio.create_task(_send(send, letter)): (due, said) for due, letter, said in started}
+            waiting: set[asyncio.Task[Outcome]] = set(sending)
+            try:
+                while waiting:
+                    ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    if waiting:
+                        more, waiting = await asyncio.wait(waiting, timeout=self.pace.gather_seconds)
+                        ended |= more
+                    await self._record([(sending[task][0], task.result(), sending[task][1]) for task in ended])
+            finally:
+                for task in waiting:
+                    task.cancel()
 
     async def _record(self, ended: Sequence[tuple[Due, Outcome, Said]]) -> None:
         """Write down what happened, for as long as it takes: while the database is away, only this process knows."""
@@ -210,7 +285,8 @@ class Delivery:
             await messages.finish(tx, [(due, outcome) for due, outcome, _ in ended], now)
             moved = await messages.move(tx, moves, now)
             lost = [move for move in moves if move.due.id not in moved]
-            await messages.move(tx, [late for move in lost if (late := _late(move))], now)
+            for state in (State.UNKNOWN, State.UNPROVEN):
+                await messages.move(tx, [late for move in lost if (late := _late(move, state))], now)
         for move in moves:
             if move.action in {Action.DOUBT, Action.FAIL, Action.EXPIRE}:
                 facts = {"message_id": move.due.id, "channel": move.due.key.channel.value, "why": move.why.value}
@@ -221,12 +297,24 @@ class Delivery:
             await messages.move(tx, moves, self.clock())
 
 
-def _late(move: Move) -> Move | None:
+def _late(move: Move, state: State) -> Move | None:
     """Return what an outcome still proves after its lease ran out and the message was put down as unknown."""
-    doubted = replace(move.due, state=State.UNKNOWN, lease_token=None)
-    if move.action not in LIFECYCLE[State.UNKNOWN]:
+    doubted = replace(move.due, state=state, lease_token=None)
+    if move.action not in LIFECYCLE[state] or move.action is Action.EXPIRE:
         return None
     return replace(move, due=doubted, why=Why.LATE_EVIDENCE)
+
+
+def _groups(claimed: Sequence[Due], size: int) -> Iterator[Sequence[Due]]:
+    for first in range(0, len(claimed), size):
+        yield claimed[first : first + size]
+
+
+def _reap(under_way: set[asyncio.Task[None]]) -> None:
+    """Take out what has ended, and raise what it raised."""
+    for task in [task for task in under_way if task.done()]:
+        under_way.discard(task)
+        task.result()
 
 
 def _release(due: Due, now: datetime) -> Move:

@@ -5,6 +5,7 @@ bus brings events at once; the feed, asked every two seconds, brings whatever th
 """
 
 import contextlib
+import functools
 import logging
 import secrets
 from datetime import timedelta
@@ -16,6 +17,7 @@ from services.notify.consume import Planner
 from services.notify.deliver import Delivery
 from services.notify.domain.message import Channel
 from services.notify.domain.planning import Rules
+from services.notify.doubts import Doubts
 from services.notify.renderer import load_templates
 from services.notify.settings import NotifySettings
 from services.notify.store.database import Engine
@@ -42,6 +44,7 @@ DELIVER_SECONDS = 0.25
 CATCH_UP_SECONDS = 2.0
 RELAY_SECONDS = 0.1
 HOURLY_SECONDS = 3600.0
+DOUBT_SECONDS = 1.0
 READY_SECONDS = 60.0
 
 KEEP_EVENTS = timedelta(days=90)
@@ -93,6 +96,7 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
         )
         ticker = ticks(consumer, delivery, clock)
         tell(ticker, await _relay(stack, settings, engine), clock)
+        end_doubts(ticker, Doubts(engine, delivery.routes, clock))
         ticker.start()
         stack.push_async_callback(ticker.stop)
         stack.callback(delivery.stop)
@@ -124,6 +128,12 @@ def tell(ticker: Ticker, relay: Relay, clock: Clock) -> None:
 
     ticker.every(RELAY_SECONDS, relay.drain, "relay")
     ticker.every(HOURLY_SECONDS, prune, "prune_events")
+
+
+def end_doubts(ticker: Ticker, doubts: Doubts) -> None:
+    """Have providers asked about what their silence left in doubt, each channel by itself."""
+    for channel in doubts.routes:
+        ticker.every(DOUBT_SECONDS, functools.partial(doubts.resolve, channel), f"doubts_{channel.value}")
 
 
 def _drain(delivery: Delivery, channel: Channel) -> Any:

@@ -181,8 +181,13 @@ async def behave(
 
 
 def _cut(request: Request) -> None:
-    """Have the connection go without a word: uvicorn's own, where it is uvicorn that serves."""
+    """Have the connection go without a word: uvicorn's own, where it is uvicorn that serves.
+
+    Raises:
+        ConnectionAbortedError: there is none: the client is in this process, and has it from here.
+    """
     transport = getattr(getattr(request.receive, "__self__", None), "transport", None)
     abort = getattr(transport, "abort", None)
-    if callable(abort):
-        abort()
+    if not callable(abort):
+        raise ConnectionAbortedError("cut")
+    abort()

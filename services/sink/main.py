@@ -73,6 +73,7 @@ class Sink:
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = field(default_factory=Ledger)
     statuses: Statuses = field(default_factory=Statuses)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @classmethod
     def at(cls, data: Path, access_key_id: str, access_key_secret: str, app_id: str = SMS_APP_ID) -> "Sink":
@@ -116,7 +117,7 @@ class Sink:
         return await answer(request, arrived)
 
     async def _as_aliyun(self, request: HttpRequest, arrived: sms.Request) -> Response:
-        request_id, now = os.urandom(16).hex().upper(), datetime.now(UTC)
+        request_id, now = os.urandom(16).hex().upper(), self.clock()
         try:
             if arrived.headers.get("x-acs-action") == "QuerySendDetails":
                 fields = self.provider.fields(arrived, "QuerySendDetails", now)
@@ -134,7 +135,7 @@ class Sink:
         return await behave(request, self.faults, ("aliyun", taken.out_id), self._taking("aliyun", taken, ok))
 
     async def _as_tencent(self, request: HttpRequest, arrived: sms.Request) -> Response:
-        request_id, now = str(uuid4()), datetime.now(UTC)
+        request_id, now = str(uuid4()), self.clock()
         try:
             if arrived.headers.get("x-tc-action") == "PullSmsSendStatusByPhoneNumber":
                 self.tencent.check(arrived, "PullSmsSendStatusByPhoneNumber", now)

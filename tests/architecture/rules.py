@@ -38,6 +38,7 @@ RINGS: Mapping[str, frozenset[str]] = {
         "consume": _ACTS,
         "deliver": _ACTS | {"channels", "renderer", "compose"},
         "ways": _ACTS | {"channels", "renderer", "compose", "deliver"},  # which channels there are, each a row
+        "doubts": _ACTS | {"channels", "renderer", "compose", "deliver"},  # asks about what deliver left in doubt
     }.items()
 }
 """A file or folder of a service, and what else of that service it may import. `main` and `worker` put all together."""

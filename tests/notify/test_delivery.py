@@ -26,7 +26,8 @@ from tests.notify.town import TEMPLATES, Town
 
 LEASE = Pace().lease
 LOCK = " FOR UPDATE SKIP LOCKED"
-GUARD = " AND m.state = v.before AND m.lease_token IS NOT DISTINCT FROM v.held"
+GUARD = """ AND m.state = v.before AND m.attempt = v.attempt
+        AND m.lease_token IS NOT DISTINCT FROM v.held"""
 SECOND_LOOK = """
         AND NOT EXISTS (SELECT FROM known_bookings k
                         WHERE k.booking_id = m.subject_id AND k.version <> m.subject_version)"""
@@ -210,7 +211,7 @@ async def test_an_outcome_that_comes_after_the_lease_still_counts_as_evidence(to
 async def test_a_worker_that_stops_gives_back_what_it_has_not_begun(town: Town) -> None:
     await book(town, 5)
     carrier, after = Carrier(), Carrier()
-    stopping = worker(town, carrier, Pace(together=2))
+    stopping = worker(town, carrier, Pace(together=2, at_once=1))
     carrier.during = lambda _mail: stopping.stop()
     await stopping.drain(Channel.EMAIL)
     assert len(carrier.seen) == 2, "those it had begun are finished"

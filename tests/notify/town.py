@@ -18,6 +18,7 @@ from services.notify.consume import Planner
 from services.notify.deliver import Delivery, Pace, Route
 from services.notify.domain.message import Channel
 from services.notify.domain.planning import Rules
+from services.notify.doubts import Doubts
 from services.notify.renderer import Templates, load_templates
 from shared.clock import SettableClock
 from shared.codec import Received
@@ -124,6 +125,11 @@ class Town:
         """One round of every channel's tick; return how many messages were worked on."""
         delivery = self.delivery()
         return sum([await delivery.drain(channel) for channel in Channel])
+
+    async def resolve(self) -> int:
+        """One round of asking about what is in doubt; return how often it was asked."""
+        doubts = Doubts(self.engine, self.delivery().routes, self.clock)
+        return sum([await doubts.resolve(channel) for channel in Channel])
 
     async def live_until(self, moment: datetime, step: timedelta = timedelta(minutes=10)) -> None:
         """Let time pass, with ticks all along, and stop at `moment`."""

@@ -63,8 +63,8 @@ WORDS: Mapping[Why, Words] = {
     Why.ACCEPTED: Words("已交由服务商发送。", "The provider has accepted it."),
     Why.WORKER_STOPPED: Words("等待重新发送。", "It is waiting to be sent."),
     Why.LEASE_RAN_OUT: Words(
-        "发送时系统中断，不确定是否送达；为避免重复，不再发送。",
-        "We were interrupted while sending and do not know whether it left; it is not sent twice.",
+        "发送时系统中断，不确定是否送达，正在核实；核实之前不会重复发送。",
+        "We were interrupted while sending and are finding out whether it left; until then it is not sent again.",
     ),
     Why.PROVIDER_BUSY: Words("服务商繁忙。", "The provider was busy."),
     Why.PROVIDER_UNREACHABLE: Words("暂时无法连接服务商。", "The provider could not be reached."),
@@ -72,10 +72,38 @@ WORDS: Mapping[Why, Words] = {
     Why.ADDRESS_REFUSED: Words("邮箱或手机号被拒收，请核对。", "Your address or number was refused; please check it."),
     Why.CONTENT_REFUSED: Words("内容被服务商拒绝。", "The provider refused its content."),
     Why.NO_ANSWER: Words(
-        "服务商没有答复，不确定是否送达；为避免重复，不再发送。",
-        "The provider did not answer, and we do not know whether it left; it is not sent twice.",
+        "服务商没有答复，不确定是否送达，正在核实；核实之前不会重复发送。",
+        "The provider did not answer; we are finding out whether it left, and until then it is not sent again.",
     ),
     Why.LATE_EVIDENCE: Words("服务商稍后的答复确定了结果。", "A late answer of the provider settled it."),
     Why.TEMPLATE_FAILED: Words("内容生成失败。", "Its words could not be made."),
+    Why.PROVIDER_RESTS: Words(
+        "服务商出现故障，暂缓发送。", "The provider is in trouble and is left alone for a moment; this waits."
+    ),
+    Why.PROVIDER_PACE: Words("发送量较大，正在排队。", "There is much to send; this waits for its turn."),
+    Why.FOUND_AT_PROVIDER: Words("经查询，服务商已收到。", "We asked: the provider has it."),
+    Why.NOT_DELIVERED: Words("服务商未能送达。", "The provider could not deliver it."),
+    Why.PROVEN_ABSENT: Words(
+        "经查询，服务商没有收到，将重新发送。", "We asked: the provider never had it, so it is sent again."
+    ),
+    Why.INBOX_HAS_IT: Words(
+        "无法核实是否送达；站内信中有同样的内容，不再重复发送。",
+        "Whether it arrived cannot be found out; your inbox has the same words, so it is not sent again.",
+    ),
+    Why.OTHER_CHANNEL: Words(
+        "无法核实是否送达，已改由其他渠道通知。",
+        "Whether it arrived cannot be found out, so you are told in another way.",
+    ),
+    Why.NO_OTHER_CHANNEL: Words(
+        "无法核实是否送达，也没有其他渠道可用。",
+        "Whether it arrived cannot be found out, and there is no other way to tell you.",
+    ),
+    Why.CODE_CAN_BE_ASKED_AGAIN: Words(
+        "无法核实验证码是否送达，请重新获取。", "Whether the code arrived cannot be found out; please ask for another."
+    ),
+    Why.INSTEAD: Words(
+        "另一渠道无法核实是否送达，改由此渠道发送。",
+        "Another channel could not say whether it had arrived, so it goes this way.",
+    ),
 }
 """Every reason has its words; a test holds the two equal."""

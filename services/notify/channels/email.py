@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -116,11 +116,16 @@ class Smtp:
 
     server: MailServer
     provider: str = "smtp"
+    _places: asyncio.Semaphore = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Count connections over all batches: the server is promised no more than so many."""
+        object.__setattr__(self, "_places", asyncio.Semaphore(self.server.connections))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Send[Mail]]:
         """Open for a batch: connections are made as they are needed, shared by the batch, and closed after it."""
-        post = _Post(self.server)
+        post = _Post(self.server, self._places)
         try:
             yield post.send
         finally:
@@ -130,10 +135,10 @@ class Smtp:
 class _Post:
     """The connections of one batch."""
 
-    def __init__(self, server: MailServer) -> None:
+    def __init__(self, server: MailServer, places: asyncio.Semaphore) -> None:
         self._server = server
         self._idle: list[SMTP] = []
-        self._places = asyncio.Semaphore(server.connections)
+        self._places = places
 
     async def send(self, mail: Mail) -> Outcome:
         try:

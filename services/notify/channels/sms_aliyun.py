@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import quote, urlsplit
@@ -19,15 +19,22 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from services.notify.channels.carrier import Send, TextMessage
+from services.notify.channels.enquiry import Question
 from services.notify.channels.http_answer import outcome_of_status, retry_after
+from services.notify.domain.doubt import Finding
 from services.notify.domain.message import Why
 from services.notify.domain.outcome import Outcome, Verdict, accepted, permanent, temporary, unknown
-from shared.clock import Clock, system_clock
+from shared.clock import SHANGHAI, Clock, system_clock
 from shared.http import NEVER_SENT, Client, HttpError, Response
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 ACTION = "SendSms"
+ENQUIRY = "QuerySendDetails"
 VERSION = "2017-05-25"
+PAGE = 50
+MOST_PAGES = 10
+_STATUSES: Mapping[int, Finding] = MappingProxyType({1: Finding.TAKEN, 2: Finding.REFUSED, 3: Finding.ARRIVED})
+"""SendStatus: waiting for the receipt, could not be delivered, delivered."""
 MAINLAND = "+86"
 
 _LONGEST_CODE = 64
@@ -75,6 +82,21 @@ class _Answer(BaseModel):
 
     Code: str
     BizId: str | None = None
+
+
+class _Detail(BaseModel):
+    OutId: str = ""
+    SendStatus: int
+
+
+class _Details(BaseModel):
+    SmsSendDetailDTO: list[_Detail] = []
+
+
+class _Listed(BaseModel):
+    Code: str
+    TotalCount: int = 0
+    SmsSendDetailDTOs: _Details = _Details()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,19 +184,54 @@ class AliyunSms:
 
     async def _send(self, letter: TextMessage) -> Outcome:
         call = self._call(letter)
-        headers = call.headers() | {
-            "authorization": call.authorization(self.account.access_key_id, self.account.access_key_secret),
-            "accept": "application/json",
-        }
         try:
-            response = await self.client.post(
-                f"{self.account.url.rstrip('/')}/?{call.query_string()}", headers=headers, content=b""
-            )
+            response = await self._post(call)
         except NEVER_SENT as error:
             return temporary(Why.PROVIDER_UNREACHABLE, type(error).__name__)
         except HttpError as error:
             return unknown(type(error).__name__)
         return outcome_of(response)
+
+    async def _post(self, call: Call) -> Response:
+        headers = call.headers() | {
+            "authorization": call.authorization(self.account.access_key_id, self.account.access_key_secret),
+            "accept": "application/json",
+        }
+        url = f"{self.account.url.rstrip('/')}/?{call.query_string()}"
+        return await self.client.post(url, headers=headers, content=b"")
+
+    async def ask(self, letter: TextMessage, question: Question) -> Finding:
+        """Return whether the provider has `letter`: it lists every message of a number and day, with our `OutId`.
+
+        A day is the provider's, Beijing time; an attempt just before midnight is looked for on both sides of it.
+        """
+        begun = question.started_at.astimezone(SHANGHAI)
+        days = sorted({f"{at:%Y%m%d}" for at in (begun, begun + timedelta(minutes=2))})
+        findings = [await self._on_day(letter, day) for day in days]
+        found = next((one for one in findings if one not in {Finding.ABSENT, Finding.NOTHING}), None)
+        return found or (Finding.NOTHING if Finding.NOTHING in findings else Finding.ABSENT)
+
+    async def _on_day(self, letter: TextMessage, day: str) -> Finding:
+        for page in range(1, MOST_PAGES + 1):
+            query = {
+                "CurrentPage": str(page),
+                "PageSize": str(PAGE),
+                "PhoneNumber": letter.to.removeprefix(MAINLAND).removeprefix("+"),
+                "SendDate": day,
+            }
+            try:
+                response = await self._post(self._signed(ENQUIRY, query))
+                listed = _Listed.model_validate_json(response.content)
+            except (HttpError, ValidationError):
+                return Finding.NOTHING
+            if listed.Code != "OK":
+                return Finding.NOTHING
+            for detail in listed.SmsSendDetailDTOs.SmsSendDetailDTO:
+                if detail.OutId == str(letter.message_id):
+                    return _STATUSES.get(detail.SendStatus, Finding.NOTHING)
+            if page * PAGE >= listed.TotalCount:
+                return Finding.ABSENT
+        return Finding.NOTHING
 
     def _call(self, letter: TextMessage) -> Call:
         query = {
@@ -184,9 +241,12 @@ class AliyunSms:
             "TemplateCode": letter.words.code,
             "TemplateParam": json.dumps(dict(letter.words.parameters), ensure_ascii=False, separators=(",", ":")),
         }
+        return self._signed(ACTION, query)
+
+    def _signed(self, action: str, query: Mapping[str, str]) -> Call:
         return Call(
             host=urlsplit(self.account.url).netloc,
-            action=ACTION,
+            action=action,
             version=VERSION,
             query=query,
             at=self.clock(),

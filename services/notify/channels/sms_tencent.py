@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from services.notify.channels.carrier import Send, TextMessage
+from services.notify.channels.enquiry import Question
 from services.notify.channels.http_answer import outcome_of_status
+from services.notify.domain.doubt import Finding
 from services.notify.domain.message import Why
 from services.notify.domain.outcome import Outcome, accepted, permanent, temporary, unknown
 from shared.clock import Clock, system_clock
@@ -28,6 +30,10 @@ from shared.http import NEVER_SENT, Client, HttpError, Response
 ALGORITHM = "TC3-HMAC-SHA256"
 SERVICE = "sms"
 ACTION = "SendSms"
+ENQUIRY = "PullSmsSendStatusByPhoneNumber"
+PAGE = 100
+BEFORE, AFTER = timedelta(minutes=5), timedelta(hours=1)
+"""Around an attempt: where its report is looked for."""
 VERSION = "2021-01-11"
 CONTENT_TYPE = "application/json; charset=utf-8"
 
@@ -81,6 +87,21 @@ class _Body(BaseModel):
 
 class _Answer(BaseModel):
     Response: _Body
+
+
+class _Report(BaseModel):
+    ReportStatus: str = ""
+    SerialNo: str = ""
+    SessionContext: str = ""
+
+
+class _Reports(BaseModel):
+    Error: _Error | None = None
+    PullSmsSendStatusSet: list[_Report] = Field(default_factory=list)
+
+
+class _Pulled(BaseModel):
+    Response: _Reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +196,40 @@ class TencentSms:
         yield self._send
 
     async def _send(self, letter: TextMessage) -> Outcome:
+        try:
+            response = await self._post(self._call(letter))
+        except NEVER_SENT as error:
+            return temporary(Why.PROVIDER_UNREACHABLE, type(error).__name__)
+        except HttpError as error:
+            return unknown(type(error).__name__)
+        return outcome_of(response)
+
+    async def ask(self, letter: TextMessage, question: Question) -> Finding:
+        """Return whether the provider has a report of `letter`.
+
+        It lists only what the network has reported: what is absent may still be on its way, so absence proves nothing.
+        """
+        fields = {
+            "BeginTime": int((question.started_at - BEFORE).timestamp()),
+            "EndTime": int((question.started_at + AFTER).timestamp()),
+            "Offset": 0,
+            "Limit": PAGE,
+            "PhoneNumber": letter.to,
+            "SmsSdkAppId": self.account.app_id,
+        }
+        try:
+            response = await self._post(self._signed(ENQUIRY, fields))
+            pulled = _Pulled.model_validate_json(response.content).Response
+        except (HttpError, ValidationError):
+            return Finding.NOTHING
+        for report in pulled.PullSmsSendStatusSet:
+            named = question.reference is not None and report.SerialNo == question.reference
+            if named or report.SessionContext == str(letter.message_id):
+                return Finding.ARRIVED if report.ReportStatus == "SUCCESS" else Finding.REFUSED
+        return Finding.NOTHING
+
+    async def _post(self, call: Call) -> Response:
         account = self.account
-        call = self._call(letter)
         headers = {
             **call.headers,
             "authorization": call.authorization(account.secret_id, account.secret_key),
@@ -184,13 +237,7 @@ class TencentSms:
             "x-tc-timestamp": call.timestamp(),
             "x-tc-version": VERSION,
         }
-        try:
-            response = await self.client.post(f"{account.url.rstrip('/')}/", headers=headers, content=call.content)
-        except NEVER_SENT as error:
-            return temporary(Why.PROVIDER_UNREACHABLE, type(error).__name__)
-        except HttpError as error:
-            return unknown(type(error).__name__)
-        return outcome_of(response)
+        return await self.client.post(f"{account.url.rstrip('/')}/", headers=headers, content=call.content)
 
     def _call(self, letter: TextMessage) -> Call:
         fields = {
@@ -202,12 +249,15 @@ class TencentSms:
             "TemplateParamSet": list(letter.words.parameters.values()),
             "SessionContext": str(letter.message_id),
         }
+        return self._signed(ACTION, fields)
+
+    def _signed(self, action: str, fields: Mapping[str, object]) -> Call:
         return Call(
             service=SERVICE,
             headers={
                 "content-type": CONTENT_TYPE,
                 "host": urlsplit(self.account.url).netloc,
-                "x-tc-action": ACTION,
+                "x-tc-action": action,
             },
             content=json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(),
             at=self.clock(),

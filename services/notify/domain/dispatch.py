@@ -1,7 +1,8 @@
 """A message on its way out: what a worker finds when it is due, and what it decides to do with it. Pure.
 
 A decision is a `Move` from one state of the lifecycle to the next. The store applies it only to a row that is still
-in the state, and under the lease, that the decision was made for; whoever lost the lease has decided nothing.
+in the state, at the attempt and under the lease that the decision was made for; whoever lost the lease has decided
+nothing.
 """
 
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What is to become of `due`: `lease` where it is taken, `visible_at` where it is put back for later."""
+    """What is to become of `due`: `lease` where it is taken, `visible_at` where somebody comes back to it later."""
 
     due: Due
     action: Action
@@ -84,7 +85,7 @@ def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
     they may have changed since it was planned, and an outage or a pause may have carried it into the night.
     """
     if due.state is State.SENDING:
-        return Move(due=due, action=Action.DOUBT, why=Why.LEASE_RAN_OUT)
+        return Move(due=due, action=Action.DOUBT, why=Why.LEASE_RAN_OUT, visible_at=now)
     if due.known_version is not None and due.known_version != due.key.subject_version:
         return Move(due=due, action=Action.SUPERSEDE, why=Why.NEWER_VERSION)
     if due.expires_at <= now:

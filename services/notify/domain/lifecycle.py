@@ -4,13 +4,16 @@
        ^          |          |
        +----------+----------+   put back: the worker stops, or a failure that may pass
        |          |          |
-       |          |          +-> unknown, dead
+       |          |          +-> dead
+       |          |          +-> unknown -> sent, planned, dead, expired, unproven
        +----------+----------+-> superseded, expired, suppressed
 
 `claimed` is a lease without consequence: nothing has left the house, so anybody may take the message over. `sending`
 is written before the provider is called; a lease that runs out in it means that nobody knows whether the message
 left, and not knowing is a state of its own: `unknown` is neither success nor failure and is never sent again blindly.
-Only evidence moves it: a receipt, a bounce, or proof that the provider never had it. The in-app inbox knows no such
+Evidence moves it: a receipt, a bounce, or proof that the provider never had it. Where there is none to be had, it is
+settled by another channel or by a reason that is said (`doubt.py`) and ends as `unproven`, which a late receipt still
+turns into fact. The in-app inbox knows no such
 doubt: it is written in one transaction with the message's state, from `planned` to `sent` at once.
 """
 
@@ -25,6 +28,7 @@ class State(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     UNKNOWN = "unknown"
+    UNPROVEN = "unproven"
     DEAD = "dead"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
@@ -46,6 +50,8 @@ class Action(StrEnum):
     """It may have left: the answer never came."""
     FAIL = "fail"
     """It will never leave: the provider, or our own template, refuses it for good."""
+    SETTLE = "settle"
+    """Nothing can be learned of it: another channel, the inbox or a reason that is said takes its place."""
     HOLD = "hold"
     """It would ring at night and is not late in the morning: it waits for that."""
     SUPERSEDE = "supersede"
@@ -90,6 +96,12 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
             Action.ACCEPT: State.SENT,
             Action.RETRY: State.PLANNED,
             Action.FAIL: State.DEAD,
+            Action.EXPIRE: State.EXPIRED,
+            Action.SETTLE: State.UNPROVEN,
+        },
+        State.UNPROVEN: {
+            Action.ACCEPT: State.SENT,
+            Action.FAIL: State.DEAD,
         },
         State.SENT: {},
         State.DEAD: {},
@@ -101,6 +113,9 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
 
 OPEN: frozenset[State] = frozenset({State.PLANNED, State.CLAIMED, State.SENDING})
 """States that a worker must come back to: the rows of the index that is both schedule and queue."""
+
+KEEPS_SEALED: frozenset[State] = OPEN | {State.UNKNOWN}
+"""States in which the content that came with the event may still be needed; in any other it is gone."""
 
 RECALLABLE: frozenset[State] = frozenset({State.PLANNED, State.CLAIMED})
 """States in which a message can still be stopped; from `sending` on it is too late."""

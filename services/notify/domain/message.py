@@ -117,6 +117,17 @@ class Why(StrEnum):
     NO_ANSWER = "no_answer"
     LATE_EVIDENCE = "late_evidence"
     TEMPLATE_FAILED = "template_failed"
+    PROVIDER_RESTS = "provider_rests"
+    PROVIDER_PACE = "provider_pace"
+    # doubt and its end
+    FOUND_AT_PROVIDER = "found_at_provider"
+    NOT_DELIVERED = "not_delivered"
+    PROVEN_ABSENT = "proven_absent"
+    INBOX_HAS_IT = "inbox_has_it"
+    OTHER_CHANNEL = "other_channel"
+    NO_OTHER_CHANNEL = "no_other_channel"
+    CODE_CAN_BE_ASKED_AGAIN = "code_can_be_asked_again"
+    INSTEAD = "instead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

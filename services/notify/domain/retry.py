@@ -4,10 +4,9 @@ A failure that may pass is tried again after an exponential pause with full jitt
 nothing and the exponential bound, so that a thousand messages that failed together do not come back together), at the
 pace of its urgency, and for as long as it is of use: the limit is `expires_at`, not a count of attempts.
 
-An attempt without an answer is never repeated on email or SMS. Neither has a key by which the provider would know a
-repetition, so to send again is to risk telling somebody twice, and not to send again is to risk one channel's silence.
-We choose silence, for every kind: the in-app inbox holds the same message for certain, and whoever waits for a sign-in
-code can ask for another. The in-app inbox itself is written in one transaction with its outcome and knows no doubt.
+An attempt without an answer is never repeated blindly. Neither e-mail nor text messages have a key by which the
+provider would know a repetition, so it is first found out whether the message left (`doubt.py`). The in-app inbox is
+written in one transaction with its outcome and knows no doubt.
 """
 
 from collections.abc import Mapping
@@ -20,6 +19,9 @@ from services.notify.domain.message import Evidence, Urgency, Why
 from services.notify.domain.outcome import Outcome, Verdict
 
 LEAST_PAUSE = timedelta(seconds=1)
+
+FIRST_QUESTION = timedelta(seconds=10)
+"""After an attempt without an answer the provider is first asked so much later: a receipt may settle it before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Following:
-    """What to do with a message after an attempt. `visible_at` is set where it is to be tried again."""
+    """What to do with a message after an attempt. `visible_at`: when it is tried again, or first asked about."""
 
     action: Action
     why: Why
@@ -65,7 +67,7 @@ def after(tried: Tried, outcome: Outcome, now: datetime, chance: float) -> Follo
     if outcome.verdict is Verdict.PERMANENT:
         return Following(action=Action.FAIL, why=outcome.why, evidence=Evidence.NONE)
     if outcome.verdict is Verdict.UNKNOWN:
-        return Following(action=Action.DOUBT, why=outcome.why, evidence=Evidence.NONE)
+        return Following(action=Action.DOUBT, why=outcome.why, evidence=Evidence.NONE, visible_at=now + FIRST_QUESTION)
     again_at = now + max(pause(tried.attempt, tried.urgency, chance), outcome.retry_after or timedelta())
     if again_at >= tried.expires_at:
         return Following(action=Action.EXPIRE, why=outcome.why, evidence=Evidence.NONE)

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.dispatch import Due, Lease, Move
-from services.notify.domain.lifecycle import OPEN, RECALLABLE, Action, State
+from services.notify.domain.lifecycle import KEEPS_SEALED, RECALLABLE, Action, State
 from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Urgency, Why
 from services.notify.domain.outcome import Outcome
 from services.notify.domain.preference import DEFAULTS
@@ -86,10 +86,12 @@ _MOVE = text("""
       FROM unnest(CAST(:ids AS uuid[]), CAST(:befores AS text[]), CAST(:helds AS uuid[]), CAST(:states AS text[]),
                   CAST(:whys AS text[]), CAST(:tokens AS uuid[]), CAST(:visible_ats AS timestamptz[]),
                   CAST(:evidences AS smallint[]), CAST(:templates AS text[]), CAST(:template_versions AS smallint[]),
-                  CAST(:fingerprints AS bytea[]), CAST(:keeps_sealeds AS boolean[]), CAST(:loggeds AS boolean[]))
+                  CAST(:fingerprints AS bytea[]), CAST(:keeps_sealeds AS boolean[]), CAST(:loggeds AS boolean[]),
+                  CAST(:attempts AS smallint[]))
         AS v(id, before, held, state, why, token, visible_at, evidence, template, template_version, fingerprint,
-             keeps_sealed, logged)
-      WHERE m.id = v.id AND m.state = v.before AND m.lease_token IS NOT DISTINCT FROM v.held
+             keeps_sealed, logged, attempt)
+      WHERE m.id = v.id AND m.state = v.before AND m.attempt = v.attempt
+        AND m.lease_token IS NOT DISTINCT FROM v.held
       RETURNING m.id, m.subject_id, m.subject_version, m.state, m.why, v.logged
     ), noted AS (
       INSERT INTO decisions (at, subject_id, subject_version, message_id, state, why)
@@ -101,14 +103,14 @@ _MOVE = text("""
 _START = text("""
     WITH started AS (
       UPDATE messages m SET state = :sending, attempt = m.attempt + 1, visible_at = :lease_until, changed_at = :now
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[])) AS v(id, token)
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[]), CAST(:providers AS text[])) AS v(id, token, provider)
       WHERE m.id = v.id AND m.lease_token = v.token AND m.state = :claimed AND m.expires_at > :now
         AND NOT EXISTS (SELECT FROM known_bookings k
                         WHERE k.booking_id = m.subject_id AND k.version <> m.subject_version)
-      RETURNING m.id, m.attempt
+      RETURNING m.id, m.attempt, v.provider
     )
     INSERT INTO attempts (message_id, number, provider, started_at)
-    SELECT id, attempt, :provider, :now FROM started
+    SELECT id, attempt, provider, :now FROM started
     RETURNING message_id, number
 """)
 
@@ -124,7 +126,7 @@ _UNLOGGED = frozenset({Action.CLAIM, Action.RELEASE})
 
 
 async def plan(
-    tx: AsyncConnection, planned: Sequence[Planned], event_id: UUID, now: datetime, sealed: str | None = None
+    tx: AsyncConnection, planned: Sequence[Planned], event_id: UUID | None, now: datetime, sealed: str | None = None
 ) -> int:
     """Keep `planned`, each once for its business key; return how many were new. `sealed` content goes with each."""
     if not planned:
@@ -176,7 +178,7 @@ async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: date
     Those that another worker has locked are passed over.
     """
     facts = {"channel": channel.value, "urgency": urgency.value, "now": now, "limit": limit}
-    return [_due(row) for row in await tx.execute(_DUE, facts)]
+    return [read_due(row) for row in await tx.execute(_DUE, facts)]
 
 
 async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set[UUID]:
@@ -198,7 +200,8 @@ async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set
         "templates": [one.said.template if one.said else None for one in moves],
         "template_versions": [one.said.version if one.said else None for one in moves],
         "fingerprints": [one.said.fingerprint if one.said else None for one in moves],
-        "keeps_sealeds": [one.after in OPEN for one in moves],
+        "keeps_sealeds": [one.after in KEEPS_SEALED for one in moves],
+        "attempts": [one.due.attempt for one in moves],
         "loggeds": [one.action not in _UNLOGGED for one in moves],
     }
     moved = {row.id for row in await tx.execute(_MOVE, {**rows, "now": now})}
@@ -207,9 +210,11 @@ async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set
 
 
 async def start(
-    tx: AsyncConnection, dues: Sequence[Due], lease: Lease, provider: str, now: datetime
+    tx: AsyncConnection, dues: Sequence[Due], lease: Lease, providers: Sequence[str], now: datetime
 ) -> dict[UUID, int]:
-    """Record that `dues`, claimed under `lease`, are about to be sent; return the number of each attempt by message id.
+    """Record that `dues`, claimed under `lease`, are about to be sent, each by the provider at the same place.
+
+    Returns the number of each attempt by message id.
 
     This is the second look at the version: a message whose booking has moved on, that has expired, or whose lease is
     lost is not among the returned and must not be sent. The lease is renewed until `lease.until`.
@@ -220,7 +225,7 @@ async def start(
         "sending": State.SENDING.value,
         "claimed": State.CLAIMED.value,
         "lease_until": lease.until,
-        "provider": provider,
+        "providers": list(providers),
         "now": now,
     }
     return {row.message_id: row.number for row in await tx.execute(_START, facts)}
@@ -243,7 +248,8 @@ async def finish(tx: AsyncConnection, ended: Iterable[tuple[Due, Outcome]], now:
     await tx.execute(_FINISH, facts)
 
 
-def _due(row: Row[Any]) -> Due:
+def read_due(row: Row[Any]) -> Due:
+    """Return the message in a row of `messages`, joined with what is known of its booking and its reader."""
     return Due(
         id=row.id,
         key=BusinessKey(

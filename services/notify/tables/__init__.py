@@ -10,6 +10,7 @@ from services.notify.tables.base import metadata
 from services.notify.tables.bindings import bindings, consents, provider_tokens, push_subscriptions
 from services.notify.tables.events import outbox, relay
 from services.notify.tables.messages import attempts, decisions, known_bookings, messages
+from services.notify.tables.providers import provider_changes, provider_limits, providers
 from services.notify.tables.readers import inbox_heads, inbox_messages, preferences
 from shared.inbox import dead_event_table, inbox_table, position_table
 
@@ -32,7 +33,10 @@ __all__ = [
     "outbox",
     "position",
     "preferences",
+    "provider_changes",
+    "provider_limits",
     "provider_tokens",
+    "providers",
     "push_subscriptions",
     "relay",
 ]

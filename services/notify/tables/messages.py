@@ -67,7 +67,8 @@ messages = Table(
         *("subject_id", "subject_version", "kind", "lead_minutes", "recipient_id", "channel"), name="uq_messages_cause"
     ),
     CheckConstraint(
-        "state IN ('planned', 'claimed', 'sending', 'sent', 'unknown', 'dead', 'superseded', 'expired', 'suppressed')",
+        "state IN ('planned', 'claimed', 'sending', 'sent', 'unknown', 'unproven', 'dead', 'superseded', 'expired',"
+        " 'suppressed')",
         name="state_known",
     ),
     CheckConstraint("(state IN ('claimed', 'sending')) = (lease_token IS NOT NULL)", name="leased_while_worked_on"),
@@ -77,6 +78,7 @@ messages = Table(
         *("channel", "urgency", "visible_at", "id"),
         postgresql_where=text("state IN ('planned', 'claimed', 'sending')"),
     ),
+    Index("messages_in_doubt", "channel", "visible_at", "id", postgresql_where=text("state = 'unknown'")),
     # No update of a due row can stay on its page without new index entries, so dead entries are swept early.
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_analyze_scale_factor": "0.02"},
 )
@@ -93,7 +95,9 @@ attempts = Table(
     Column("why", Text, nullable=True),
     Column("code", Text, nullable=True, comment="The provider's own code, never its text: texts quote addresses."),
     Column("reference", Text, nullable=True, comment="The name under which the provider knows the message."),
+    Column("received_at", moment, nullable=True, comment="When we learned that it had reached its reader's device."),
     CheckConstraint("(finished_at IS NULL) = (verdict IS NULL)", name="finished_with_a_verdict"),
+    Index("attempts_by_provider", "provider", "started_at"),
     comment="One row for each call of a provider, committed before the call; its outcome is written after it.",
 )
 

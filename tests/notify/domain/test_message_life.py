@@ -50,13 +50,15 @@ def test_final_states_have_no_way_out_and_open_ones_have() -> None:
     final = {state for state, actions in LIFECYCLE.items() if not actions}
     assert final == {State.SENT, State.DEAD, State.SUPERSEDED, State.EXPIRED, State.SUPPRESSED}
     assert set(LIFECYCLE) == set(State)
-    assert OPEN.isdisjoint(final | {State.UNKNOWN})
+    assert OPEN.isdisjoint(final | {State.UNKNOWN, State.UNPROVEN})
     assert RECALLABLE < OPEN
     assert State.SENDING not in RECALLABLE, "what is being sent cannot be stopped"
 
 
 def test_no_way_leads_from_doubt_back_to_sending_but_through_proof() -> None:
-    assert set(LIFECYCLE[State.UNKNOWN]) == {Action.ACCEPT, Action.RETRY, Action.FAIL}
+    ways = {Action.ACCEPT, Action.RETRY, Action.FAIL, Action.EXPIRE, Action.SETTLE}
+    assert set(LIFECYCLE[State.UNKNOWN]) == ways
+    assert set(LIFECYCLE[State.UNPROVEN]) == {Action.ACCEPT, Action.FAIL}, "a late receipt, and nothing else"
     assert Action.CLAIM not in LIFECYCLE[State.SENDING], "a half sent message is never simply taken over"
 
 

@@ -1,0 +1,116 @@
+"""Who carries what: the messages about to be sent are dealt to a channel's providers, in the transaction that starts them.
+
+By each provider's share as it stands; one message to a provider on trial; none beyond a provider's limit, of which the
+urgent lane has a part to itself. Whoever gets no provider is given back and comes again by itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from services.notify.domain.dispatch import Due, Move
+from services.notify.domain.lifecycle import Action
+from services.notify.domain.message import Channel, Urgency, Why
+from services.notify.domain.provider import Breaker, Health, Measures, choose, judge, shares, well
+from services.notify.store import providers
+from services.notify.store.database import Connection
+
+REST = timedelta(seconds=5)
+"""How long messages wait that no provider may be given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What a provider may be given: messages a second, the most at once, and how many of those only the urgent get."""
+
+    per_second: float
+    burst: float
+    reserve: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providers:
+    """The providers of a channel, the preferred first, and their limits by name."""
+
+    channel: Channel
+    names: tuple[str, ...]
+    limits: Mapping[str, Limit] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """Who carries each message, and the moves of those that wait."""
+
+    given: Sequence[tuple[Due, str]]
+    waiting: Sequence[Move]
+
+
+async def deal(
+    tx: Connection, of: Providers, ready: Sequence[Due], now: datetime, chance: Callable[[], float]
+) -> Dealt:
+    """Deal `ready`, claimed messages of one channel, to its providers."""
+    healths = await providers.standing(tx, of.channel.value)
+    given: list[tuple[Due, str]] = []
+    rest = list(ready)
+    if rest and any(_on_trial(healths.get(name)) for name in of.names):
+        probe = await providers.take_probe(tx, of.channel.value, of.names, now)
+        if probe is not None:
+            given.append((rest.pop(0), probe))
+    shares_of = shares(of.names, healths)
+    if not shares_of:
+        return Dealt(given, [_wait(due, Why.PROVIDER_RESTS, now + REST) for due in rest])
+    dealt = [(due, choose(shares_of, chance())) for due in rest]
+    waiting: list[Move] = []
+    for name, limit in of.limits.items():
+        kept, held = await _within(tx, name, limit, [due for due, to in dealt if to == name], now)
+        dealt = [(due, to) for due, to in dealt if to != name] + [(due, name) for due in kept]
+        waiting += held
+    return Dealt([*given, *dealt], waiting)
+
+
+async def judge_all(tx: Connection, of: Providers, now: datetime, measures: Measures) -> int:
+    """Look at each provider's last minute and change what must be changed; return how many changes there were."""
+    if not await providers.lock(tx):
+        return 0
+    healths = await providers.standing(tx, of.channel.value)
+    changed = 0
+    for name in of.names:
+        health = healths.get(name) or well(name, of.channel.value, now - measures.step_every)
+        since = health.probed_at if health.breaker is Breaker.HALF_OPEN else now - measures.window
+        if since is None:
+            continue
+        if health.breaker is Breaker.CLOSED:
+            since = max(since, health.since - measures.step_every) if health.weight < 1.0 else since
+        measured = await providers.measure(tx, health, since, now, measures)
+        change = judge(health, measured, now, measures)
+        if change is not None:
+            await providers.keep(tx, change, now)
+            changed += 1
+    return changed
+
+
+async def _within(
+    tx: Connection, name: str, limit: Limit, dues: Sequence[Due], now: datetime
+) -> tuple[list[Due], list[Move]]:
+    """Return which of `dues` the provider may be given now, and the moves of the others: each at its place in the line."""
+    urgent = [due for due in dues if due.urgency is Urgency.NOW]
+    others = [due for due in dues if due.urgency is not Urgency.NOW]
+    if not dues:
+        return [], []
+    rule = (limit.per_second, limit.burst, limit.reserve)
+    first, second = await providers.take_tokens(tx, name, rule, (len(urgent), len(others)), now)
+    late = [*urgent[first:], *others[second:]]
+    held = [
+        _wait(due, Why.PROVIDER_PACE, now + timedelta(seconds=place / limit.per_second))
+        for place, due in enumerate(late, start=1)
+    ]
+    return [*urgent[:first], *others[:second]], held
+
+
+def _on_trial(health: Health | None) -> bool:
+    return health is not None and health.breaker is Breaker.HALF_OPEN and health.probed_at is None
+
+
+def _wait(due: Due, why: Why, until: datetime) -> Move:
+    return Move(due=due, action=Action.RELEASE, why=why, visible_at=until)

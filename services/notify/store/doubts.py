@@ -1,0 +1,82 @@
+"""Messages in doubt: taken to be asked about, put off until the next question, and followed by what takes their place."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notify.domain.doubt import Doubt
+from services.notify.domain.message import Channel
+from services.notify.store.messages import read_due
+
+_TAKE = text("""
+    WITH found AS (
+      SELECT id FROM messages
+      WHERE channel = :channel AND state = 'unknown' AND visible_at <= :now
+      ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    UPDATE messages m SET visible_at = :until FROM found WHERE m.id = found.id
+    RETURNING m.id
+""")
+
+_READ = text("""
+    SELECT m.*, k.version AS known_version, k.appointment, k.contact,
+           p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off,
+           a.provider, a.started_at, a.reference,
+           EXISTS (SELECT FROM messages twin
+                   WHERE twin.subject_id = m.subject_id AND twin.subject_version = m.subject_version
+                     AND twin.kind = m.kind AND twin.lead_minutes = m.lead_minutes
+                     AND twin.recipient_id = m.recipient_id AND twin.channel = 'in_app' AND twin.state = 'sent')
+             AS in_inbox
+    FROM messages m
+    JOIN attempts a ON a.message_id = m.id AND a.number = m.attempt
+    LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
+    LEFT JOIN preferences p ON p.account_id = m.recipient_id
+    WHERE m.id = ANY(CAST(:ids AS uuid[]))
+    ORDER BY m.id
+""")
+
+_PUT_OFF = text("""
+    UPDATE messages m SET visible_at = v.at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[])) AS v(id, at)
+    WHERE m.id = v.id AND m.state = 'unknown'
+""")
+
+_RECEIVED = text("""
+    UPDATE attempts a SET received_at = coalesce(a.received_at, :now)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:numbers AS smallint[])) AS v(id, number)
+    WHERE a.message_id = v.id AND a.number = v.number
+""")
+
+
+async def take(tx: AsyncConnection, channel: Channel, limit: int, now: datetime, lease: timedelta) -> list[Doubt]:
+    """Return up to `limit` messages in doubt whose time has come; nobody else is given them for the length of `lease`."""
+    facts = {"channel": channel.value, "now": now, "limit": limit, "until": now + lease}
+    ids = [row.id for row in await tx.execute(_TAKE, facts)]
+    if not ids:
+        return []
+    return [
+        Doubt(
+            due=read_due(row),
+            provider=row.provider,
+            started_at=row.started_at,
+            reference=row.reference,
+            in_inbox=row.in_inbox,
+        )
+        for row in await tx.execute(_READ, {"ids": ids})
+    ]
+
+
+async def put_off(tx: AsyncConnection, until: Sequence[tuple[UUID, datetime]]) -> None:
+    """Have each of these asked about again at its time, if it is still in doubt."""
+    if until:
+        await tx.execute(_PUT_OFF, {"ids": [one for one, _ in until], "ats": [at for _, at in until]})
+
+
+async def note_arrival(tx: AsyncConnection, attempts: Sequence[tuple[UUID, int]], now: datetime) -> None:
+    """Write down that these attempts, by message and number, are known to have arrived."""
+    if attempts:
+        facts = {"ids": [one for one, _ in attempts], "numbers": [number for _, number in attempts], "now": now}
+        await tx.execute(_RECEIVED, facts)
