@@ -15,7 +15,7 @@ from services.notify.channels.email import MailServer, Smtp
 from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
 from services.notify.channels.sms_tencent import TencentAccount, TencentSms
 from services.notify.compose import Composer
-from services.notify.deliver import Route
+from services.notify.deliver import Pace, Route
 from services.notify.domain.message import Channel
 from services.notify.settings import NotifySettings
 from services.notify.store.database import Engine
@@ -59,7 +59,9 @@ def _email(means: Means) -> Route[Any] | None:
         seconds=settings.smtp_seconds,
         connections=settings.smtp_connections,
     )
-    return Route(means.composer.mail, Smtp(server))
+    # as many as there are connections, and as many again that are made ready meanwhile
+    pace = Pace(together=settings.smtp_connections, at_once=2)
+    return Route(means.composer.mail, Smtp(server), pace=pace)
 
 
 def _sms(means: Means) -> Route[Any] | None:
