@@ -38,6 +38,17 @@ class EventType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepTold:
+    """One step of an itinerary: what, where, when, and how many of the party take part."""
+
+    service_name: Words
+    venue_name: Words
+    starts_at: datetime
+    local_start: str
+    party_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookingChanged:
     """A booking as it stands at `version`; the event's type says what happened to it.
 
@@ -46,6 +57,7 @@ class BookingChanged:
     arithmetic ("2026-11-28 16:30"), rendered once by the service that knows the venue's zone. `local_start_before` is the one that a move gave up, in the
     same words; it is None in every other event. `by` is the role of whoever did it. In `WAITLIST_OFFERED` the booking is
     the hold that is offered, and `hold_until`, in local words `local_hold_until`, is until when it can be accepted.
+    An itinerary has its `steps` in order of time; service, venue and start are those of the first one.
     """
 
     booking_id: UUID
@@ -71,6 +83,7 @@ class BookingChanged:
     local_start_before: str | None = None
     by: str | None = None
     local_hold_until: str | None = None
+    steps: tuple[StepTold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

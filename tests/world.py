@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, text
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.booking import tables
 from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.slot import Slot
-from services.booking.store.catalogue import policy_document
+from services.booking.store.catalogue import itinerary_document, policy_document
 from shared.ids import new_id
 from tests import make
 
@@ -28,15 +29,9 @@ async def put_catalogue(engine: AsyncEngine, catalogue: Catalogue) -> None:
     async with engine.begin() as tx:
         for position, district in enumerate(catalogue.districts.values()):
             subdistricts = {key: {"zh": words.zh, "en": words.en} for key, words in district.subdistricts.items()}
-            await tx.execute(
-                insert(tables.districts).values(
-                    id=district.id,
-                    position=position,
-                    name_zh=district.name.zh,
-                    name_en=district.name.en,
-                    subdistricts=subdistricts,
-                )
-            )
+            names = {"name_zh": district.name.zh, "name_en": district.name.en}
+            row: dict[str, Any] = {"id": district.id, "position": position, **names, "subdistricts": subdistricts}
+            await tx.execute(insert(tables.districts).values(row))
         for policy in catalogue.policies.values():
             await tx.execute(
                 insert(tables.policies).values(id=policy.id, version=policy.version, document=policy_document(policy))
@@ -72,6 +67,9 @@ async def put_catalogue(engine: AsyncEngine, catalogue: Catalogue) -> None:
                     source=service.source,
                 )
             )
+        for position, itinerary in enumerate(catalogue.itineraries.values()):
+            row = {"id": itinerary.id, "position": position, "document": itinerary_document(itinerary)}
+            await tx.execute(insert(tables.itineraries).values(row))
         await tx.execute(insert(tables.catalogue_version).values(id=1, version=catalogue.version))
 
 

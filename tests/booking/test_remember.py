@@ -185,7 +185,7 @@ async def test_a_connection_lost_at_the_commit_is_uncertain(work: Work, monkeypa
 
 async def look_up(tx: AsyncConnection, *keys: Key) -> Mapping[tuple[UUID, str], Answered]:
     """Return what the desk finds under `keys`."""
-    return (await gather(tx, Wanted((), (), (), keys=keys), Facts(make.NOW, make.catalogue()))).answers
+    return (await gather(tx, Wanted((), (), (), make.NOW, keys=keys), Facts(make.NOW, make.catalogue()))).answers
 
 
 async def test_answers_are_read_back_by_the_desk_s_look_up_and_forgotten_by_age(work: Work) -> None:

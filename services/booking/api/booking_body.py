@@ -123,7 +123,7 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
     service = catalogue.services[booking.service_id]
     venue = catalogue.venues[service.venue_id]
     policy = catalogue.policies[service.policy_id]
-    opens, closes = check_in_window(policy, booking.starts_at)
+    opens, closes = check_in_window(policy, booking)
     state = booking.state_at(now)
     return BookingShown(
         id=booking.id,

@@ -215,7 +215,7 @@ class Desk:
 
     async def _gather(self, tx: Connection, requests: Sequence[Request]) -> tuple[Facts, Gathered]:
         wanted = Wanted(
-            slot_ids={request.slot_id for request in requests if not isinstance(request, Alter)},
+            slot_ids=_slots_asked_for(requests),
             booking_ids={request.booking_id for request in requests if isinstance(request, Alter | Move)},
             people={
                 (request.account_id, person_id)
@@ -223,6 +223,7 @@ class Desk:
                 if isinstance(request, Book)
                 for person_id in request.person_ids
             },
+            now=self._clock(),
             moving_ids={request.booking_id for request in requests if isinstance(request, Move)},
             keys=[request.key for request in requests if request.key is not None],
         )
@@ -243,6 +244,14 @@ async def _commit(tx: Connection) -> None:
         await tx.commit()
     except DatabaseError as error:
         raise _Uncertain from error
+
+
+def _slots_asked_for(requests: Sequence[Request]) -> set[UUID]:
+    slot_ids = {request.slot_id for request in requests if not isinstance(request, Alter)}
+    for request in requests:
+        if isinstance(request, Book | Move) and request.course is not None:
+            slot_ids.update(step.slot_id for step in request.course.steps)
+    return slot_ids
 
 
 def _replay(request: Request, answers: Mapping[tuple[UUID, str], Answered]) -> Answer | Refused | None:

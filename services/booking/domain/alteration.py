@@ -31,6 +31,12 @@ class _Case:
     venue: Venue
     policy: Policy
     now: datetime
+    venue_ids: tuple[str, ...]
+
+    @property
+    def by_venue(self) -> bool:
+        """Whether it is asked by somebody who works where the booking is for."""
+        return any(map(self.request.actor.serves, self.venue_ids))
 
 
 def alter(request: Alter, facts: Facts) -> Change:
@@ -48,7 +54,7 @@ def alter(request: Alter, facts: Facts) -> Change:
     after = booking
     if rule is not None:
         venue, policy = facts.catalogue.venues[service.venue_id], facts.catalogue.policies[service.policy_id]
-        after = rule(_Case(request, booking, venue, policy, facts.now))
+        after = rule(_Case(request, booking, venue, policy, facts.now, venue_ids_of(booking, facts)))
     after = replace(
         after,
         state=state,
@@ -93,12 +99,21 @@ def cancel_deadline(cancel_by: CancelBy, starts_at: datetime) -> datetime:
     return deadline
 
 
-def check_in_window(policy: Policy, starts_at: datetime) -> tuple[datetime, datetime]:
-    """Return the first and the last instant at which a party may be checked in."""
+def check_in_window(policy: Policy, booking: Booking) -> tuple[datetime, datetime]:
+    """Return the first and the last instant at which a party may be checked in.
+
+    An itinerary is checked in once, at whichever of its steps the party comes to first.
+    """
     return (
-        starts_at - timedelta(minutes=policy.check_in.opens_minutes_before),
-        starts_at + timedelta(minutes=policy.check_in.closes_minutes_after),
+        booking.starts_at - timedelta(minutes=policy.check_in.opens_minutes_before),
+        booking.last_start + timedelta(minutes=policy.check_in.closes_minutes_after),
     )
+
+
+def venue_ids_of(booking: Booking, facts: Facts) -> tuple[str, ...]:
+    """Return the venues that the booking is for: one, or those of an itinerary's steps."""
+    services = facts.catalogue.services
+    return tuple(dict.fromkeys(services[service_id].venue_id for service_id in booking.service_ids))
 
 
 def _may_see(request: Alter | Move, booking: Booking, facts: Facts) -> bool:
@@ -108,7 +123,7 @@ def _may_see(request: Alter | Move, booking: Booking, facts: Facts) -> bool:
     it in; not where the service is sensitive, whose very place says too much.
     """
     service = facts.catalogue.services[booking.service_id]
-    if booking.account_id == request.actor.account_id or request.actor.serves(service.venue_id):
+    if booking.account_id == request.actor.account_id or any(map(request.actor.serves, venue_ids_of(booking, facts))):
         return True
     sensitive = facts.catalogue.policies[service.policy_id].sensitive
     checks_in = isinstance(request, Alter) and request.action is Action.CHECK_IN
@@ -117,7 +132,7 @@ def _may_see(request: Alter | Move, booking: Booking, facts: Facts) -> bool:
 
 def _as_whole(request: Alter, booking: Booking) -> Alter:
     """Return the request to cancel the booking, where the last member of its party is to leave."""
-    if request.action is Action.CANCEL_MEMBER and [claim.person_id for claim in booking.claims] == [request.person_id]:
+    if request.action is Action.CANCEL_MEMBER and booking.person_ids == (request.person_id,):
         return replace(request, action=Action.CANCEL)
     return request
 
@@ -131,7 +146,7 @@ def _extend(case: _Case) -> Booking:
 
 
 def _confirm(case: _Case) -> Booking:
-    if case.policy.approval and not case.request.actor.serves(case.venue.id):
+    if case.policy.approval and not case.by_venue:
         raise Refused(Reason.WAITS_FOR_APPROVAL, hold_until=case.booking.hold_until)
     if case.now >= case.booking.starts_at:
         raise Refused(Reason.SLOT_PAST, starts_at=case.booking.starts_at)
@@ -141,7 +156,7 @@ def _confirm(case: _Case) -> Booking:
 def _cancel(case: _Case) -> Booking:
     booking = case.booking
     deadline = cancel_deadline(case.policy.cancel_by, booking.starts_at)
-    by_booker = not case.request.actor.serves(case.venue.id)
+    by_booker = not case.by_venue
     if by_booker and booking.state is State.CONFIRMED and case.now > deadline:
         raise Refused(Reason.TOO_LATE_TO_CANCEL, cancel_by=deadline, starts_at=booking.starts_at)
     return booking
@@ -155,7 +170,7 @@ def _cancel_member(case: _Case) -> Booking:
 
 def _correct(case: _Case) -> Booking:
     """Staff say that whoever was marked as absent was there: a person's word, so never the sweep's."""
-    if case.request.actor.role == "system" or not case.request.actor.serves(case.venue.id):
+    if case.request.actor.role == "system" or not case.by_venue:
         raise Refused(Reason.NOT_ALLOWED)
     until = case.booking.ends_at + CORRECTED_WITHIN
     if case.now > until:
@@ -165,11 +180,11 @@ def _correct(case: _Case) -> Booking:
 
 def _check_in(case: _Case) -> Booking:
     venue = case.venue
-    if case.request.venue_id != venue.id:
+    if case.request.venue_id not in case.venue_ids:
         raise Refused(Reason.WRONG_VENUE, venue_id=venue.id, venue_zh=venue.name.zh, venue_en=venue.name.en)
-    if not case.request.actor.serves(venue.id):
+    if not case.request.actor.serves(case.request.venue_id):
         raise Refused(Reason.NOT_ALLOWED)
-    opens, closes = check_in_window(case.policy, case.booking.starts_at)
+    opens, closes = check_in_window(case.policy, case.booking)
     if case.now < opens:
         raise Refused(Reason.CHECK_IN_EARLY, opens_at=opens)
     if case.now > closes:
@@ -184,7 +199,7 @@ def _complete(case: _Case) -> Booking:
 
 
 def _mark_no_show(case: _Case) -> Booking:
-    _, closes = check_in_window(case.policy, case.booking.starts_at)
+    _, closes = check_in_window(case.policy, case.booking)
     if case.now <= closes:
         raise Refused(Reason.WRONG_STATE, state=case.booking.state.value, action=case.request.action.value)
     return case.booking

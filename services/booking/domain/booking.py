@@ -11,11 +11,14 @@ goes back to checked in, and from there is completed as any visit that is over.
 
 A booking claims places in slots for people. A claim is live unless its booking was cancelled or lapsed: a place that
 was used, or that nobody came for, stays taken. The places of a slot's live claims, and its walk-ins, are its `taken`.
+
+An ordinary booking has all its claims in one slot. An itinerary has several slots, step by step in order of time, and
+stands or falls as a whole; its `slot_id` and `service_id` are those of the first step, its times span all of them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
@@ -116,6 +119,27 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What an itinerary does in one slot, and who takes part; `key` is the step's name in the definition."""
+
+    key: str
+    slot_id: UUID
+    service_id: str
+    starts_at: datetime
+    ends_at: datetime
+    person_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How a booking goes through an itinerary: which one, the dates that it is counted from, the steps in order of time."""
+
+    itinerary_id: str
+    dates: Mapping[str, date]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
     """A booking at `version`. From the instant `hold_until` a held one counts as lapsed."""
 
@@ -137,11 +161,40 @@ class Booking:
     created_at: datetime
     changed_at: datetime
     reason: str | None = None
+    course: Course | None = None
 
     @property
     def seats(self) -> int:
-        """Places that this booking takes in its slot while it is live."""
+        """Places that this booking takes, in all its slots, while it is live."""
         return sum(claim.seats for claim in self.claims)
+
+    @property
+    def person_ids(self) -> tuple[UUID, ...]:
+        """Who comes, each named once."""
+        named = tuple(claim.person_id for claim in self.claims)
+        return named if self.course is None else tuple(dict.fromkeys(named))
+
+    @property
+    def places(self) -> tuple[tuple[UUID, int], ...]:
+        """The slots in which this booking takes places while it is live, and how many in each."""
+        if self.course is None:
+            return ((self.slot_id, self.seats),)
+        taken: dict[UUID, int] = {}
+        for claim in self.claims:
+            taken[claim.slot_id] = taken.get(claim.slot_id, 0) + claim.seats
+        return tuple(taken.items())
+
+    @property
+    def service_ids(self) -> tuple[str, ...]:
+        """The services that this booking is for, the first one first."""
+        if self.course is None:
+            return (self.service_id,)
+        return tuple(dict.fromkeys(step.service_id for step in self.course.steps))
+
+    @property
+    def last_start(self) -> datetime:
+        """When the last thing of this booking begins."""
+        return self.starts_at if self.course is None else self.course.steps[-1].starts_at
 
     def state_at(self, now: datetime) -> State:
         """Return the state as everybody must see it at `now`: a hold is over the instant `hold_until` passes."""

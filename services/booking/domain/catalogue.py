@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from services.booking.domain.itinerary import Itinerary
 from services.booking.domain.policy import Policy
 from shared.contracts import Words
 
@@ -68,3 +69,4 @@ class Catalogue:
     venues: Mapping[str, Venue]
     services: Mapping[str, Service]
     policies: Mapping[str, Policy]
+    itineraries: Mapping[str, Itinerary] = field(default_factory=lambda: MappingProxyType({}))

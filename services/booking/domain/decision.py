@@ -10,6 +10,7 @@ from services.booking.domain.admission import admit
 from services.booking.domain.alteration import alter
 from services.booking.domain.booking import Action, Booking, State
 from services.booking.domain.cooling import cool, places_given_back
+from services.booking.domain.course import admit_course
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.request import SYSTEM, AdmitWalkIns, Alter, Book, Move, Request, WalkIns
 from services.booking.domain.rescheduling import move
@@ -59,5 +60,5 @@ class Decisions:
 
 def _change_by(request: Book | Alter | Move, facts: Facts) -> Change:
     if isinstance(request, Book):
-        return admit(request, facts)
+        return admit(request, facts) if request.course is None else admit_course(request, facts)
     return move(request, facts) if isinstance(request, Move) else alter(request, facts)

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from services.booking.domain.booking import EVENT_OF, EVENT_OF_ACTION
+from services.booking.domain.booking import EVENT_OF, EVENT_OF_ACTION, Action, Booking
+from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.zone import in_words
-from shared.contracts import BookingChanged, Event
+from shared.contracts import BookingChanged, Event, StepTold
 
 
 def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
@@ -15,7 +16,7 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
     time is rendered here, once, so that no reader of the event does arithmetic with zones.
     """
     before, after = change.before, change.after
-    moved = before is not None and before.slot_id != after.slot_id
+    moved = before is not None and before.claims != after.claims and change.action == Action.MOVE.value
     service, venue, policy = facts.offer(facts.slots[after.slot_id])
     return Event(
         id=event_id,
@@ -38,7 +39,7 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
             ends_at=after.ends_at,
             local_start=in_words(after.starts_at),
             hold_until=after.hold_until,
-            party_size=len(after.claims),
+            party_size=len(after.person_ids),
             account_id=after.account_id,
             contact=facts.contacts.get(after.account_id),
             reminders=policy.reminders,
@@ -46,5 +47,26 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
             local_start_before=in_words(before.starts_at) if before is not None and moved else None,
             by=change.actor.role,
             local_hold_until=in_words(after.hold_until) if after.hold_until is not None else None,
+            steps=_steps(after, facts.catalogue),
         ),
     )
+
+
+def _steps(booking: Booking, catalogue: Catalogue) -> tuple[StepTold, ...]:
+    """Return what an itinerary consists of, in order of time; nothing for every other booking."""
+    if booking.course is None:
+        return ()
+    told = []
+    for step in booking.course.steps:
+        service = catalogue.services[step.service_id]
+        venue = catalogue.venues[service.venue_id]
+        told.append(
+            StepTold(
+                service_name=service.name,
+                venue_name=venue.name,
+                starts_at=step.starts_at,
+                local_start=in_words(step.starts_at),
+                party_size=len(step.person_ids),
+            )
+        )
+    return tuple(told)

@@ -85,27 +85,36 @@ class Facts:
         if claimed_before == claimed_after:
             return
         if before is not None and claimed_before:
-            self._move_places(before, -before.seats)
+            self._move_places(before, -1)
             self._move_claims(before, live=False)
         if claimed_after:
-            self._move_places(after, after.seats)
+            self._move_places(after, 1)
             self._move_claims(after, live=True)
 
     def without(self, booking: Booking) -> "Facts":
         """Return the facts as they would be if `booking`, a live one, had never been made: a copy; these stay as they are."""
-        people = {claim.person_id for claim in booking.claims}
         absent = replace(
             self,
             slots=dict(self.slots),
-            claims=self.claims | {one: self.claims.get(one, []) for one in people},
+            claims=dict(self.claims),
             bookings={key: one for key, one in self.bookings.items() if key != booking.id},
             held=dict(self.held),
         )
-        absent._move_places(booking, -booking.seats)  # noqa: SLF001 - it is one of us
+        absent._move_places(booking, -1)  # noqa: SLF001 - it is one of us
         absent._move_claims(booking, live=False)  # noqa: SLF001
         if booking.state is State.HELD:
             absent.held[booking.account_id] = absent.held.get(booking.account_id, 0) - 1
         return absent
+
+    def with_places(self, booking: Booking) -> "Facts":
+        """Return the facts as they would be if `booking` had its places already: a copy; these stay as they are.
+
+        Its hold is not counted: it is the same one that is being asked for.
+        """
+        present = replace(self, slots=dict(self.slots), claims=dict(self.claims))
+        present._move_places(booking, 1)  # noqa: SLF001 - it is one of us
+        present._move_claims(booking, live=True)  # noqa: SLF001
+        return present
 
     def apply_walk_ins(self, walk_ins: WalkIns) -> None:
         """Count walk-ins on their slot."""
@@ -119,27 +128,30 @@ class Facts:
         if change:
             self.held[after.account_id] = self.held.get(after.account_id, 0) + change
 
-    def _move_places(self, booking: Booking, places: int) -> None:
-        slot = self.slots[booking.slot_id]
-        counter = places if booking.channel is Channel.COUNTER else 0
-        self.slots[slot.id] = replace(slot, taken=slot.taken + places, taken_counter=slot.taken_counter + counter)
+    def _move_places(self, booking: Booking, direction: int) -> None:
+        for slot_id, seats in booking.places:
+            slot, places = self.slots[slot_id], direction * seats
+            counter = places if booking.channel is Channel.COUNTER else 0
+            self.slots[slot_id] = replace(slot, taken=slot.taken + places, taken_counter=slot.taken_counter + counter)
 
     def _move_claims(self, booking: Booking, *, live: bool) -> None:
-        slot = self.slots[booking.slot_id]
+        """Take this booking's claims from what its people have, and where it is live put them there as they are now."""
+        for person_id in booking.person_ids:
+            self.claims[person_id] = [one for one in self.claims.get(person_id, ()) if one.booking_id != booking.id]
+        if not live:
+            return
         for claim in booking.claims:
-            others = [one for one in self.claims.get(claim.person_id, ()) if one.booking_id != booking.id]
-            if live:
-                others.append(
-                    LiveClaim(
-                        booking_id=booking.id,
-                        reference=booking.reference,
-                        account_id=booking.account_id,
-                        slot_id=slot.id,
-                        service_id=slot.service_id,
-                        venue_id=slot.venue_id,
-                        kind=slot.kind,
-                        starts_at=slot.starts_at,
-                        ends_at=slot.ends_at,
-                    )
+            slot = self.slots[claim.slot_id]
+            self.claims[claim.person_id].append(
+                LiveClaim(
+                    booking_id=booking.id,
+                    reference=booking.reference,
+                    account_id=booking.account_id,
+                    slot_id=slot.id,
+                    service_id=slot.service_id,
+                    venue_id=slot.venue_id,
+                    kind=slot.kind,
+                    starts_at=slot.starts_at,
+                    ends_at=slot.ends_at,
                 )
-            self.claims[claim.person_id] = others
+            )

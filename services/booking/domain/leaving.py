@@ -2,7 +2,7 @@
 
 Where the party shares one place (a court, a visit), the place stays as long as anybody does; if the one who leaves was
 the one it was counted for, it is counted for the next. A couple needs both: half a couple is another kind of visit,
-to be booked as one.
+to be booked as one. So does an itinerary: its steps were planned for those who are in it.
 """
 
 from dataclasses import replace
@@ -23,11 +23,13 @@ def without_member(booking: Booking, person_id: UUID, policy: Policy) -> Booking
     A group of which one is left becomes a booking for one person, where the policy takes those.
 
     Raises:
-        Refused: `not_in_party`; `couple_needs_both`; `party_wrong_size` where only groups are taken.
+        Refused: `not_in_party`; `couple_needs_both`; `itinerary_whole`; `party_wrong_size` where only groups are taken.
     """
     is_in_party(booking, person_id)
     if booking.party_kind == PartyKind.COUPLE:
         raise Refused(Reason.COUPLE_NEEDS_BOTH)
+    if booking.course is not None:
+        raise Refused(Reason.ITINERARY_WHOLE)
     staying = [claim for claim in booking.claims if claim.person_id != person_id]
     if policy.seat_unit is SeatUnit.PARTY:
         staying[0] = replace(staying[0], seats=1)

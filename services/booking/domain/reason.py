@@ -66,6 +66,12 @@ class Reason(StrEnum):
     CLASHES = "clashes"
     LIMIT_REACHED = "limit_reached"
     HOLDS_LIMIT_REACHED = "holds_limit_reached"
+    # an itinerary
+    ITINERARY_UNKNOWN = "itinerary_unknown"
+    ITINERARY_INCOMPLETE = "itinerary_incomplete"
+    ITINERARY_WHOLE = "itinerary_whole"
+    NO_ITINERARY = "no_itinerary"
+    STEP_UNFIT = "step_unfit"
     # a booking's life
     WRONG_STATE = "wrong_state"
     HOLD_EXPIRED = "hold_expired"

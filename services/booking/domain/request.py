@@ -5,7 +5,7 @@ The identifiers of what would be made come with the request, so that deciding st
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from services.booking.domain.booking import Action, Channel
@@ -40,8 +40,29 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepWish:
+    """One step of an itinerary: the slot for it, and who takes part, in the order of the step's roles."""
+
+    key: str
+    slot_id: UUID
+    person_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourseWish:
+    """An itinerary as somebody wants to go through it; the steps in whatever order they were named."""
+
+    itinerary_id: str
+    dates: Mapping[str, date]
+    steps: tuple[StepWish, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Claim a place in a slot for a party; confirmed at once, or held for the policy's minutes."""
+    """Claim a place in a slot for a party; confirmed at once, or held for the policy's minutes.
+
+    With a `course` it claims places in all the slots of an itinerary, all or nothing; `slot_id` is then one of them.
+    """
 
     actor: Actor
     key: Key | None
@@ -54,6 +75,7 @@ class Book:
     declarations: Mapping[str, str]
     confirm: bool
     channel: Channel = Channel.ONLINE
+    course: CourseWish | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +97,17 @@ class Alter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """Change the time of a booking: give up its slot for `slot_id`, both or neither."""
+    """Change the time of a booking: give up its slot for `slot_id`, both or neither.
+
+    An itinerary is given up for another `course` of the same one; `slot_id` is then one of its slots.
+    """
 
     actor: Actor
     key: Key | None
     booking_id: UUID
     slot_id: UUID
     expected_version: int | None = None
+    course: CourseWish | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

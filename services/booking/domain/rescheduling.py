@@ -6,19 +6,20 @@ nobody who fails to move stands without a place.
 
 A booking moves within its service, or to another service of the same venue and kind under the same policy: from one
 badminton court to the next. There the party, its answers and its documents were accepted on the same terms. Anything
-else is another booking, to be asked for as one.
+else is another booking, to be asked for as one. An itinerary moves as a whole, to another way through the same one; a
+single step moves where the others are asked for as they are.
 """
 
 from dataclasses import replace
 
 from services.booking.domain.admission import admit
 from services.booking.domain.alteration import cancel_deadline, standing_booking
-from services.booking.domain.booking import Action, Booking, State, next_state
+from services.booking.domain.booking import Action, Booking, Course, State, next_state
+from services.booking.domain.course import admit_course
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.policy import PartyKind
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Book, Move
-from services.booking.domain.slot import Slot
 from shared.refusal import Refused
 
 
@@ -27,17 +28,18 @@ def move(request: Move, facts: Facts) -> Change:
 
     Raises:
         Refused: what `alteration.standing_booking` and the lifecycle refuse; `slot_unknown`, `slot_unchanged`,
-            `not_interchangeable`; `too_late_to_move` after the policy's last moment to cancel;
+            `not_interchangeable`; `itinerary_whole`, `no_itinerary`; `too_late_to_move` after the policy's last moment to cancel;
             `waits_for_approval` where the venue approved of the old time; and every refusal of a new booking.
     """
     booking = standing_booking(request, facts)
     state = next_state(booking, Action.MOVE, facts.now)
-    slot = facts.slots.get(request.slot_id)
-    if slot is None:
-        raise Refused(Reason.SLOT_UNKNOWN, field="/slot_id")
-    _is_offered(booking, slot, facts)
+    if booking.course is None:
+        _is_offered(request, booking, facts)
+    else:
+        _is_another_course(request, booking.course)
     _is_in_time(request, booking, facts)
-    admitted = admit(_as_new(request, booking), facts.without(booking)).after
+    admits = admit if booking.course is None else admit_course
+    admitted = admits(_as_new(request, booking), facts.without(booking)).after
     after = replace(
         booking,
         state=state,
@@ -47,19 +49,34 @@ def move(request: Move, facts: Facts) -> Change:
         starts_at=admitted.starts_at,
         ends_at=admitted.ends_at,
         claims=admitted.claims,
+        course=admitted.course,
         changed_at=facts.now,
         reason=None,
     )
     return Change(before=booking, after=after, action=Action.MOVE.value, actor=request.actor)
 
 
-def _is_offered(booking: Booking, slot: Slot, facts: Facts) -> None:
+def _is_offered(request: Move, booking: Booking, facts: Facts) -> None:
     """Refuse the slot that the booking has, and services where the party was not accepted on the same terms."""
+    if request.course is not None:
+        raise Refused(Reason.NO_ITINERARY)
+    slot = facts.slots.get(request.slot_id)
+    if slot is None:
+        raise Refused(Reason.SLOT_UNKNOWN, field="/slot_id")
     if slot.id == booking.slot_id:
         raise Refused(Reason.SLOT_UNCHANGED, field="/slot_id", starts_at=slot.starts_at)
     old, new = facts.catalogue.services[booking.service_id], facts.catalogue.services[slot.service_id]
     if (old.venue_id, old.kind, old.policy_id) != (new.venue_id, new.kind, new.policy_id):
         raise Refused(Reason.NOT_INTERCHANGEABLE, field="/slot_id")
+
+
+def _is_another_course(request: Move, course: Course) -> None:
+    """Refuse a single slot, and the times that the itinerary has."""
+    if request.course is None or request.course.itinerary_id != course.itinerary_id:
+        raise Refused(Reason.ITINERARY_WHOLE)
+    before = {(step.key, step.slot_id) for step in course.steps}
+    if before == {(step.key, step.slot_id) for step in request.course.steps}:
+        raise Refused(Reason.SLOT_UNCHANGED, field="/steps", starts_at=course.steps[0].starts_at)
 
 
 def _is_in_time(request: Move, booking: Booking, facts: Facts) -> None:
@@ -89,8 +106,9 @@ def _as_new(request: Move, booking: Booking) -> Book:
         account_id=booking.account_id,
         slot_id=request.slot_id,
         party_kind=PartyKind(booking.party_kind),
-        person_ids=tuple(claim.person_id for claim in booking.claims),
+        person_ids=booking.person_ids,
         declarations=booking.declarations,
         confirm=booking.state is State.CONFIRMED,
         channel=booking.channel,
+        course=request.course,
     )

@@ -30,8 +30,9 @@ _OF_ACCOUNT_PAST = text(
     " AND (b.starts_at, b.id) < (:starts_at, :id) ORDER BY b.starts_at DESC, b.id DESC LIMIT :limit"
 )
 _OF_SLOTS = text(
-    f"{_SELECT} JOIN slots s ON s.id = b.slot_id WHERE s.venue_id = :venue_id AND s.starts_at >= :since"
-    " AND s.starts_at < :until AND b.state NOT IN ('cancelled', 'lapsed') ORDER BY b.starts_at, b.id LIMIT :limit"
+    f"{_SELECT} WHERE b.id IN (SELECT k.booking_id FROM slots s JOIN claims k ON k.slot_id = s.id AND k.live"  # noqa: S608 - constants
+    " WHERE s.venue_id = :venue_id AND s.starts_at >= :since AND s.starts_at < :until)"
+    " AND b.state NOT IN ('cancelled', 'lapsed') ORDER BY b.starts_at, b.id LIMIT :limit"
 )
 _HISTORY = text(
     "SELECT version, at, action, state, actor_role, reason FROM history WHERE booking_id = :id ORDER BY version"
@@ -113,7 +114,7 @@ async def read_bookings_of(
 async def read_bookings_at(
     connection: AsyncConnection, venue_id: str, span: tuple[datetime, datetime], limit: int
 ) -> list[Booking]:
-    """Return a venue's live bookings that start in `span` (from, before), in order of time."""
+    """Return the live bookings that have a place at a venue in `span` (from, before), in order of time."""
     rows = await connection.execute(
         _OF_SLOTS, {"venue_id": venue_id, "since": span[0], "until": span[1], "limit": limit}
     )

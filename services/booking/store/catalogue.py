@@ -1,4 +1,4 @@
-"""The catalogue's tables as one value, and a policy as the document that stands in its row."""
+"""The catalogue's tables as one value, and policies and itineraries as the documents that stand in their rows."""
 
 from typing import Any
 
@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking import tables
 from services.booking.domain.catalogue import Catalogue, District, Service, ServiceKind, Venue
+from services.booking.domain.itinerary import Itinerary
 from services.booking.domain.policy import Policy
 from shared.contracts import Words
 
 _POLICY = TypeAdapter(Policy)
+_ITINERARY = TypeAdapter(Itinerary)
 
 
 def policy_document(policy: Policy) -> dict[str, Any]:
@@ -23,6 +25,12 @@ def policy_document(policy: Policy) -> dict[str, Any]:
 def policy_of(document: dict[str, Any]) -> Policy:
     """Return the policy that `policy_document` wrote."""
     return _POLICY.validate_python(document)
+
+
+def itinerary_document(itinerary: Itinerary) -> dict[str, Any]:
+    """Return the definition of an itinerary as a JSON document."""
+    document: dict[str, Any] = _ITINERARY.dump_python(itinerary, mode="json")
+    return document
 
 
 async def read_version(connection: AsyncConnection) -> int:
@@ -41,12 +49,14 @@ async def read_catalogue(connection: AsyncConnection) -> Catalogue:
     venues = await connection.execute(select(tables.venues).order_by(tables.venues.c.position))
     services = await connection.execute(select(tables.services).order_by(tables.services.c.position))
     policies = await connection.execute(select(tables.policies).order_by(tables.policies.c.id))
+    itineraries = await connection.execute(select(tables.itineraries).order_by(tables.itineraries.c.position))
     return Catalogue(
         version=version,
         districts={row.id: _district(row) for row in districts},
         venues={row.id: _venue(row) for row in venues},
         services={row.id: _service(row) for row in services},
         policies={row.id: policy_of(row.document) for row in policies},
+        itineraries={row.id: _ITINERARY.validate_python(row.document) for row in itineraries},
     )
 
 

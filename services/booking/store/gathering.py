@@ -4,9 +4,10 @@ The law: slots are locked first, in id order; then people, in id order; and only
 them, in a later statement. So no two processes can wait for each other in a circle, and what is read after the lock is
 what the holders before it have committed.
 
-A slot's lock guards its places: all changes of a booking go through it, bookings themselves need none. A booking that is
-moved goes through the locks of both its slots. If it was moved between the look at its slot and the lock, the wrong
-slot is locked: that is found out after the lock, and the request is taken up again by itself.
+A slot's lock guards its places: all changes of a booking go through the locks of all its slots, bookings themselves need
+none. A booking that is moved goes through the locks of its old slots and its new ones. If it was moved between the look
+at its slots and the lock, the wrong slots are locked: that is found out after the lock, and the request is taken up
+again by itself. So it is where an itinerary's hold runs out in between and would give back a place that is asked for.
 
 A person's lock guards what is counted over slots: clashes and limits. Nobody takes a place for a person, by a booking or
 by a move, without it; without it two processes would book one person into two slots at one time, each under the lock of
@@ -22,12 +23,18 @@ from uuid import UUID
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.booking.domain.booking import Booking, Channel, Claim, State
+from services.booking.domain.booking import Booking, Channel, State
 from services.booking.domain.facts import Companion, Facts, LiveClaim
 from services.booking.domain.policy import DocumentType
 from services.booking.domain.request import Key
 from services.booking.domain.slot import Slot
 from services.booking.domain.zone import at_local, local_day, week_of
+from services.booking.store.courses import (
+    COURSE_COLUMNS,
+    ITINERARIES_RUN_OUT,
+    SLOTS_OF_ITINERARIES_RUN_OUT,
+    claims_and_course,
+)
 from services.booking.store.database import Collided
 from services.booking.store.idempotency import ANSWER_COLUMNS, ANSWERS_UNDER_KEYS, answered_of, keys_binds
 from services.booking.store.keeping import Answered
@@ -41,7 +48,7 @@ SLOT_COLUMNS = (
 BOOKING_COLUMNS = (
     "b.id, b.reference, b.state, b.version, b.service_id, b.slot_id, b.starts_at, b.ends_at, b.account_id, b.channel,"
     " b.party_kind, b.declarations, b.hold_until, b.extensions, b.created_at, b.changed_at, b.reason,"
-    " c.person_ids, c.seats"
+    f" c.person_ids, c.seats, {COURSE_COLUMNS}"
 )
 
 CLAIMS_OF_BOOKING = (
@@ -51,8 +58,9 @@ CLAIMS_OF_BOOKING = (
 )
 
 _TOUCHED = (
-    "ARRAY(SELECT unnest(CAST(:slot_ids AS uuid[]))"
-    " UNION SELECT slot_id FROM bookings WHERE id = ANY(CAST(:booking_ids AS uuid[])))"
+    "ARRAY(SELECT unnest(CAST(:slot_ids AS uuid[]))"  # noqa: S608 - constants
+    " UNION SELECT slot_id FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[])) AND position >= 0"
+    f" UNION {SLOTS_OF_ITINERARIES_RUN_OUT})"
 )
 _SLOTS = f"SELECT {SLOT_COLUMNS} FROM slots WHERE id = ANY({_TOUCHED}) ORDER BY id"  # noqa: S608 - constants
 _PEOPLE = (
@@ -95,7 +103,8 @@ FACTS = text(
         ARRAY(
             SELECT id FROM bookings
             WHERE slot_id = ANY(CAST(:slot_ids AS uuid[])) AND state = 'held' AND hold_until <= :now
-                AND id <> ALL(CAST(:booking_ids AS uuid[]))
+                AND itinerary_id IS NULL AND id <> ALL(CAST(:booking_ids AS uuid[]))
+            UNION {ITINERARIES_RUN_OUT} AND h.id <> ALL(CAST(:booking_ids AS uuid[]))
         ) AS ran_out,
         ARRAY(SELECT ROW({_COMPANION}) {_COMPANIONS}) AS companions,
         ARRAY(
@@ -143,6 +152,7 @@ class Wanted:
     slot_ids: Collection[UUID]
     booking_ids: Collection[UUID]
     people: Collection[tuple[UUID, UUID]]
+    now: datetime
     moving_ids: Collection[UUID] = ()
     keys: Sequence[Key] = ()
 
@@ -157,7 +167,11 @@ class Gathered:
 
 async def take_locks(tx: AsyncConnection, wanted: Wanted, statement: TextClause = LOCK) -> list[Slot]:
     """Lock what is named and return the slots: them and those of the bookings, then all the people, each in id order."""
-    binds = {"slot_ids": list(wanted.slot_ids), "booking_ids": list(wanted.booking_ids)}
+    binds: dict[str, Any] = {
+        "slot_ids": list(wanted.slot_ids),
+        "booking_ids": list(wanted.booking_ids),
+        "now": wanted.now,
+    }
     if statement is LOCK:
         binds["person_ids"] = [person_id for _, person_id in wanted.people]
     return [slot_of(row) for row in await tx.execute(statement, binds)]
@@ -167,11 +181,10 @@ async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
     """Fill `facts`, whose slots are already locked: bookings, people, their other claims, accounts.
 
     Raises:
-        Collided: a booking was moved away while its slot's lock was waited for.
+        Collided: a booking was moved away while its slots' locks were waited for, or an itinerary's hold ran out.
     """
-    bookings = await _read_bookings(tx, wanted.booking_ids) if wanted.booking_ids else []
-    if any(booking.slot_id not in facts.slots for booking in bookings):
-        raise Collided
+    named = await _read_bookings(tx, wanted.booking_ids) if wanted.booking_ids else []
+    bookings = _standing(named, wanted, facts.slots)
     facts.bookings = {booking.id: booking for booking in bookings}
     moving = {
         claim.person_id for one in wanted.moving_ids if one in facts.bookings for claim in facts.bookings[one].claims
@@ -179,7 +192,7 @@ async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
     asked = _Asked(bookings, wanted.people, moving.union(person_id for _, person_id in wanted.people), wanted.keys)
     row = await _read_facts(tx, asked, facts)
     if row.ran_out:
-        await _add_holds_that_ran_out(tx, row.ran_out, facts)
+        await _add_holds_that_ran_out(tx, row.ran_out, wanted, facts)
     for booking in facts.bookings.values():
         if booking.state is State.HELD and booking.state_at(facts.now) is State.LAPSED:
             facts.held[booking.account_id] += 1  # it is not counted any more, and is taken off when it lapses
@@ -224,9 +237,11 @@ async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Row[A
     return row
 
 
-async def _add_holds_that_ran_out(tx: AsyncConnection, booking_ids: Collection[UUID], facts: Facts) -> None:
+async def _add_holds_that_ran_out(
+    tx: AsyncConnection, booking_ids: Collection[UUID], wanted: Wanted, facts: Facts
+) -> None:
     """Add to `facts` the holds on locked slots that have run out, with whom they belong to."""
-    bookings = await _read_bookings(tx, booking_ids)
+    bookings = _standing(await _read_bookings(tx, booking_ids), wanted, facts.slots)
     facts.bookings |= {booking.id: booking for booking in bookings}
     await _read_facts(tx, _Asked(bookings), facts)
 
@@ -278,6 +293,21 @@ async def nearest_free(tx: AsyncConnection, slot_ids: Collection[UUID], now: dat
     return nearest
 
 
+def _standing(bookings: Iterable[Booking], wanted: Wanted, locked: Mapping[UUID, Slot]) -> list[Booking]:
+    """Return the bookings whose slots are all locked, and leave out an itinerary that ran out and is in nobody's way.
+
+    Raises:
+        Collided: a booking that is named, or a hold that ran out in a slot that is asked for, has slots not locked.
+    """
+    standing = []
+    for booking in bookings:
+        if all(slot_id in locked for slot_id, _ in booking.places):
+            standing.append(booking)
+        elif booking.id in wanted.booking_ids or any(slot_id in wanted.slot_ids for slot_id, _ in booking.places):
+            raise Collided
+    return standing
+
+
 def slot_of(row: Row[Any]) -> Slot:
     """Make a slot of a row that has `SLOT_COLUMNS`."""
     return Slot(
@@ -304,6 +334,7 @@ def slot_of(row: Row[Any]) -> Slot:
 
 def booking_of(row: Row[Any]) -> Booking:
     """Make a booking of a row that has `BOOKING_COLUMNS`."""
+    claims, course = claims_and_course(row)
     return Booking(
         id=row.id,
         reference=row.reference,
@@ -316,14 +347,12 @@ def booking_of(row: Row[Any]) -> Booking:
         account_id=row.account_id,
         channel=Channel(row.channel),
         party_kind=row.party_kind,
-        claims=tuple(
-            Claim(slot_id=row.slot_id, person_id=person_id, seats=seats)
-            for person_id, seats in zip(row.person_ids, row.seats, strict=True)
-        ),
+        claims=claims,
         declarations=row.declarations if isinstance(row.declarations, dict) else {},
         hold_until=row.hold_until,
         extensions=row.extensions,
         created_at=row.created_at,
         changed_at=row.changed_at,
         reason=row.reason,
+        course=course,
     )

@@ -17,6 +17,7 @@ from services.booking.domain.booking import LIVE, Booking
 from services.booking.domain.facts import Change
 from services.booking.domain.request import Key, WalkIns
 from services.booking.domain.slot import Slot
+from services.booking.store.courses import give_up_steps, keep_steps
 from services.booking.store.database import Collided
 from shared.codec import data_json
 from shared.contracts import Event
@@ -215,11 +216,16 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
         sqlalchemy.exc.IntegrityError: a constraint refuses it (a reference or a key that was just used elsewhere).
     """
     made, altered = _settle(ledger.changes)
-    moved = [after for before, after in altered if after.slot_id != before.slot_id]
+    other_course = [after for before, after in altered if after.course is not None and after.claims != before.claims]
+    moved = [after for before, after in altered if after.course is None and after.slot_id != before.slot_id]
     released = [after.id for before, after in altered if after.state not in LIVE or after.slot_id != before.slot_id]
     if released:
         await tx.execute(_RELEASE, {"booking_ids": released})
-    shrunk = [(before, after) for before, after in altered if len(after.claims) < len(before.claims)]
+    if other_course:
+        await give_up_steps(tx, [one.id for one in other_course])
+    shrunk = [
+        (before, after) for before, after in altered if after.course is None and len(after.claims) < len(before.claims)
+    ]
     if shrunk:
         await tx.execute(_LEAVE, _leave_binds(shrunk))
     if moved:
@@ -227,7 +233,9 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     binds: dict[str, Any] = {"now": ledger.now}
     binds |= _columns("made", _MADE, [_made_row(booking) for booking in made])
     binds |= _columns("altered", _ALTERED, [_altered_row(before, after) for before, after in altered])
-    binds |= _columns("claimed", _CLAIMED, [row for booking in made for row in _claim_rows(booking)])
+    binds |= _columns(
+        "claimed", _CLAIMED, [row for booking in made if booking.course is None for row in _claim_rows(booking)]
+    )
     binds |= _columns("counted", _COUNTED, _counted_rows(ledger))
     binds |= _columns("told", _TOLD, [_told_row(change) for change in ledger.changes])
     binds |= _columns("walked_in", _WALKED_IN, [_walk_in_row(walk_in) for walk_in in ledger.walk_ins])
@@ -239,6 +247,9 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     cooled = _cooled_rows(ledger)
     if cooled:
         await tx.execute(_COOL, _columns("cooled", _COOLED, cooled))
+    courses = [one for one in made if one.course is not None] + other_course
+    if courses:
+        await keep_steps(tx, courses)
 
 
 def _columns(part: str, columns: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:

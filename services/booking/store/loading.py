@@ -24,9 +24,10 @@ _ONE_LOAD_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('booki
 _BOOKED = text(
     "SELECT s.id, coalesce(b.live, 0) AS live, coalesce(b.bookings, 0) AS bookings, coalesce(w.people, 0) AS walked_in"
     " FROM unnest(CAST(:ids AS text[])) AS s(id)"
-    " LEFT JOIN (SELECT service_id, count(*) AS bookings, count(*) FILTER (WHERE state IN ('confirmed', 'checked_in')"
+    " LEFT JOIN (SELECT k.service_id, count(*) AS bookings, count(*) FILTER (WHERE state IN ('confirmed', 'checked_in')"
     " OR (state = 'held' AND hold_until > :now)) AS live"
-    " FROM bookings WHERE service_id = ANY(CAST(:ids AS text[])) GROUP BY service_id) b ON b.service_id = s.id"
+    " FROM (SELECT DISTINCT booking_id, service_id FROM claims WHERE service_id = ANY(CAST(:ids AS text[]))) k"
+    " JOIN bookings ON bookings.id = k.booking_id GROUP BY k.service_id) b ON b.service_id = s.id"
     " LEFT JOIN (SELECT t.service_id, sum(w.people) AS people FROM walk_ins w JOIN slots t ON t.id = w.slot_id"
     " WHERE t.service_id = ANY(CAST(:ids AS text[])) GROUP BY t.service_id) w ON w.service_id = s.id"
     " WHERE coalesce(b.bookings, 0) > 0 OR coalesce(w.people, 0) > 0 ORDER BY s.id"

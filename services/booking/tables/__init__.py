@@ -6,7 +6,16 @@ The law that matters most: `0 <= taken <= capacity` for every slot, and one live
 from services.booking.tables.base import metadata
 from services.booking.tables.bookings import bookings, claims, history, idempotency, walk_ins
 from services.booking.tables.draws import draw_people, draw_requests, draw_rounds
-from services.booking.tables.offers import catalogue_version, districts, plans, policies, services, slots, venues
+from services.booking.tables.offers import (
+    catalogue_version,
+    districts,
+    itineraries,
+    plans,
+    policies,
+    services,
+    slots,
+    venues,
+)
 from services.booking.tables.people import account_people, accounts, persons, sign_in_codes
 from shared.outbox import outbox_table, relay_table
 
@@ -25,6 +34,7 @@ __all__ = [
     "draw_rounds",
     "history",
     "idempotency",
+    "itineraries",
     "metadata",
     "outbox",
     "persons",

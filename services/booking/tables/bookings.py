@@ -41,17 +41,23 @@ bookings = Table(
     Column("reason", Text, nullable=True),
     Column("created_at", moment, nullable=False),
     Column("changed_at", moment, nullable=False),
+    Column(
+        "itinerary_id", Text, nullable=True, comment="Where the booking has several steps, each in a slot of its own."
+    ),
+    Column("itinerary_dates", JSONB, nullable=True, comment="What the days of the itinerary's steps are counted from."),
     CheckConstraint("version >= 1", name="version_counts"),
     CheckConstraint("(state IN ('held', 'lapsed')) = (hold_until IS NOT NULL)", name="only_holds_run_out"),
     Index("bookings_by_slot", "slot_id"),
     Index("bookings_of_account", "account_id", "starts_at", "id"),
     Index("bookings_held", "slot_id", "hold_until", postgresql_where=text("state = 'held'")),
+    Index("itineraries_held", "hold_until", postgresql_where=text("state = 'held' AND itinerary_id IS NOT NULL")),
     Index("bookings_running_out", "hold_until", postgresql_where=text("state = 'held'")),
     Index("bookings_to_end", "ends_at", postgresql_where=text("state IN ('confirmed', 'checked_in')")),
 )
 
 # A claim's `position` is the member's place in the party as it was named: 0, 1, 2 … A member who leaves a party that goes
 # on without them stays on record, with no place, at -1 - position; the history says when, who did it and why.
+# The claims of an itinerary name their `step`; their positions count through all steps, in order of time.
 
 claims = Table(
     "claims",
@@ -67,8 +73,10 @@ claims = Table(
     Column("kind", Text, nullable=False),
     Column("starts_at", moment, nullable=False),
     Column("ends_at", moment, nullable=False),
+    Column("step", Text, nullable=True),
     CheckConstraint("seats IN (0, 1)", name="a_person_takes_one_place"),
     Index("claims_one_live_each", "slot_id", "person_id", unique=True, postgresql_where=text("live")),
+    Index("claims_of_steps", "slot_id", postgresql_where=text("step IS NOT NULL")),
     Index("claims_of_person", "person_id", "starts_at", postgresql_where=text("live")),
 )
 

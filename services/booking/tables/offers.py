@@ -79,6 +79,14 @@ plans = Table(
     Column("published_at", moment, nullable=False),
 )
 
+itineraries = Table(
+    "itineraries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("document", JSONB, nullable=False),
+)
+
 catalogue_version = Table(
     "catalogue_version",
     metadata,

@@ -25,13 +25,13 @@ MOST_RAN_OUT: Final = 5000
 
 ZONE = f"'{VENUE_ZONE.key}'"
 _RAN_OUT = (
-    "ran_out AS MATERIALIZED (SELECT b.slot_id, sum(c.seats) AS seats,"  # noqa: S608 - constants
+    "ran_out AS MATERIALIZED (SELECT c.slot_id, sum(c.seats) AS seats,"  # noqa: S608 - constants
     " sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter,"
     " bool_or(jsonb_typeof(p.document -> 'cooling') = 'object') AS cools"
-    " FROM (SELECT id, slot_id, service_id, channel FROM bookings WHERE state = 'held' AND hold_until <= :now"
-    f" AND {{services}} ORDER BY hold_until DESC LIMIT {MOST_RAN_OUT}) b"
-    " JOIN claims c ON c.booking_id = b.id AND c.live"
-    " JOIN services v ON v.id = b.service_id JOIN policies p ON p.id = v.policy_id GROUP BY b.slot_id)"
+    " FROM (SELECT id, channel FROM bookings WHERE state = 'held' AND hold_until <= :now"
+    f" AND ({{services}} OR itinerary_id IS NOT NULL) ORDER BY hold_until DESC LIMIT {MOST_RAN_OUT}) b"
+    " JOIN claims c ON c.booking_id = b.id AND c.live AND c.{services}"
+    " JOIN services v ON v.id = c.service_id JOIN policies p ON p.id = v.policy_id GROUP BY c.slot_id)"
 )
 _OF_SERVICE = _RAN_OUT.format(services="service_id = :service_id")
 _OF_SERVICES = _RAN_OUT.format(services="service_id = ANY(CAST(:service_ids AS text[]))")

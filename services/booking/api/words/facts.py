@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from services.booking.api.words.itineraries import MISFITS
 from shared.clock import SHANGHAI
 from shared.contracts import Words
 from shared.web.problems import Fact
@@ -40,6 +41,7 @@ FACTS: Mapping[str, Fact] = {
     "known_years": Fact("years with an official calendar", [2025, 2026]),
     "least": Fact("the least that is accepted", 18),
     "media_type": Fact("the media type that came", "text/plain"),
+    "missing": Fact("what is missing", "andrology"),
     "most": Fact("the most that is accepted", 2),
     "most_bytes": Fact("the largest body, in bytes", 65536),
     "on": Fact("the day of the visit", date(2026, 11, 28)),
@@ -56,6 +58,8 @@ FACTS: Mapping[str, Fact] = {
     "size": Fact("people in the request", 5),
     "starts_at": Fact("when the slot begins", _NIGHT_VISIT),
     "state": Fact("the state of the booking", "cancelled"),
+    "step_en": Fact("the step, in English", "Andrology"),
+    "step_zh": Fact("the step, in Chinese", "男科"),
     "tries_left": Fact("tries that this code still has", 3),
     "venue_en": Fact("the venue, in English", "Dalian Museum"),
     "venue_zh": Fact("the venue, in Chinese", "大连博物馆"),
@@ -145,6 +149,7 @@ VOCABULARY: Mapping[str, Words] = {
     "draw_slot_too_early": Words(
         "时段应在报名结束一小时后仍可预约", "a slot must be bookable for an hour after requests close"
     ),
+    **MISFITS,
     # services
     "museum": Words("博物馆", "museums"),
     "sports": Words("体育场馆", "sports venues"),
