@@ -175,7 +175,7 @@ class House:
         }
 
     def _sunk(self) -> Environment:
-        """Return where mail and text messages go: to the sink, each unless the environment names the real one."""
+        """Return where messages go: to the sink, each channel's unless the environment names the real one."""
         told: dict[str, str] = {}
         if not self.environment.get("NOTIFY_SMTP_HOST"):
             host, port = self.listeners.smtp.getsockname()[:2]
@@ -189,6 +189,9 @@ class House:
                 "NOTIFY_SMS_SIGN_NAME": SMS_SIGN_NAME,
                 "NOTIFY_SMS_APP_ID": SMS_APP_ID,
             }
+        if not self.environment.get("NOTIFY_WEB_PUSH_SUBJECT") and self.needs_sink:
+            hosts = json.dumps([self.listeners.sink.getsockname()[0]])
+            told |= {"NOTIFY_WEB_PUSH_SUBJECT": MAIL_FROM, "NOTIFY_WEB_PUSH_HOSTS": hosts}
         return told
 
     def _sink_key(self) -> tuple[str, str]:

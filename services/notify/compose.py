@@ -13,7 +13,7 @@ from services.notify.domain.dispatch import Due, Said
 from services.notify.domain.message import Channel, Kind, Language, Why
 from services.notify.domain.preference import UNSUBSCRIBE, Subscription, locked_because, subscription_content
 from services.notify.domain.rendering import Appointment, Wording, language_of, values_of, wording_of
-from services.notify.renderer import Templates
+from services.notify.renderer import Rendered, Templates
 from services.notify.store.inbox import Entry
 from shared.contracts import Contact, SignInMessage, Words
 from shared.links import LinkSigner
@@ -92,6 +92,21 @@ class Composer:
             unsubscribe=self.unsubscribing.link(due) if self.unsubscribing else None,
         )
         return mail, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
+
+    def words(self, due: Due) -> tuple[Rendered, Appointment, Said]:
+        """Return title and body in the reader's language, for a channel that needs no address from the contact."""
+        appointment = _appointment(due)
+        language = due.preferences.language or self._language_of_account(due)
+        words = self.templates.message(
+            due.key.kind, language, wording_of(appointment), values_of(appointment, language)
+        )
+        return words, appointment, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
+
+    def _language_of_account(self, due: Due) -> Language:
+        try:
+            return language_of(self._contact(due).language)
+        except Unsendable:
+            return language_of(None)
 
     def text_message(self, due: Due, _now: datetime) -> tuple[TextMessage, Said]:
         """Return a text message: a one-time code, or a word about a booking, in the reader's language."""

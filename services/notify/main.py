@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.notify.api import bookings, feed, messages, operations, preferences, unsubscribe
+from services.notify.api import bookings, feed, messages, operations, preferences, push, unsubscribe
 from services.notify.api.deps import BEARER, Container
 from services.notify.api.problems import DOCS, TABLE
 from services.notify.doorbell import Doorbell
@@ -25,6 +25,7 @@ from shared.db import assert_durable, create_engine, wait_until_ready
 from shared.http import Client
 from shared.links import LinkSigner
 from shared.sealing import FEED_TOKEN, load_secret
+from shared.strongbox import Strongbox, application_server_key, vapid_key
 from shared.tokens import InvalidToken, KeysUnavailable, Principal, Verifier, remote_jwks
 from shared.web import Edge, EdgeOptions, Limits, Rate, add_routes, describe, install_problems
 
@@ -50,6 +51,7 @@ TAGS = [
         "name": "preferences",
         "description": "我的通知设置：种类、渠道、语言、免打扰时段。What you want to hear, how and when.",
     },
+    {"name": "push", "description": "浏览器推送：公钥与设备。Web Push: the key, and your devices."},
     {"name": "events", "description": "事件流：通知送达情况。The feed: how well messages are known to have arrived."},
     {"name": "operations", "description": "运行状态与说明。Health and documentation."},
 ]
@@ -61,7 +63,10 @@ SECURITY = {
         "description": "The booking service's token. 在预约服务登录后取得的令牌。",
     }
 }
-ROUTERS = (messages.router, bookings.router, preferences.router, unsubscribe.router, feed.router, operations.router)
+ROUTERS = (
+    *(messages.router, bookings.router, preferences.router, unsubscribe.router),
+    *(push.router, feed.router, operations.router),
+)
 
 
 def create_app(settings: NotifySettings | None = None, clock: Clock = system_clock) -> FastAPI:
@@ -146,4 +151,6 @@ async def _build(stack: AsyncExitStack, settings: NotifySettings, clock: Clock) 
         doorbell=doorbell,
         links=LinkSigner(settings.key_folder),
         feed_token=load_secret(settings.key_folder, FEED_TOKEN),
+        box=Strongbox(settings.key_folder),
+        application_server_key=application_server_key(vapid_key(settings.key_folder)),
     )

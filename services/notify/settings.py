@@ -90,6 +90,19 @@ class NotifySettings(Settings):
         description='Your approved template codes, as JSON by template: `{"sign_in_code/zh-CN/neutral": "SMS_123"}`. They replace the sample codes. At Tencent, write the variables of a text as `{1}`, `{2}` … as they first appear in it.',
     )
 
+    web_push_subject: str | None = Field(
+        default=None,
+        pattern=r"^[^@\s<>]+@[^@\s<>]+$",
+        description="Mail address for the operators of push services (RFC 8292). Without one no browser gets a push.",
+    )
+    web_push_hosts: tuple[str, ...] = Field(
+        default=(
+            *("fcm.googleapis.com", "updates.push.services.mozilla.com", "web.push.apple.com"),
+            *(".notify.windows.com", ".push.apple.com"),
+        ),
+        description="Push services that browsers may name, as JSON; `.example.org` stands for every name below it.",
+    )
+
     stream_seconds: Annotated[float, Field(gt=0)] = Field(
         default=300.0, description="Seconds after which a stream of new messages ends, to be opened again where it was."
     )

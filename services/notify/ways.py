@@ -7,6 +7,7 @@ is not set up returns None, and each of its messages ends as `channel_not_set_up
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,13 +15,17 @@ from services.notify.channels.carrier import Carrier, TextMessage
 from services.notify.channels.email import MailServer, Smtp
 from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
 from services.notify.channels.sms_tencent import TencentAccount, TencentSms
+from services.notify.channels.web_push import Vapid, WebPush
 from services.notify.compose import Composer
+from services.notify.compose_apps import push
 from services.notify.deliver import Pace, Route
 from services.notify.domain.message import Channel
+from services.notify.reach import PushDevices
 from services.notify.settings import NotifySettings
 from services.notify.store.database import Engine
 from shared.clock import Clock
 from shared.http import Client
+from shared.strongbox import Strongbox, vapid_key
 
 _log = logging.getLogger(__name__)
 
@@ -88,10 +93,20 @@ def _sms_carrier(means: Means, url: str) -> Carrier[TextMessage]:
     return AliyunSms(aliyun, means.client, means.clock)
 
 
+def _web_push(means: Means) -> Route[Any] | None:
+    settings = means.settings
+    if settings.web_push_subject is None:
+        return None
+    vapid = Vapid(vapid_key(settings.key_folder), settings.web_push_subject)
+    devices = PushDevices(means.engine, Strongbox(settings.key_folder), means.clock)
+    return Route(partial(push, means.composer), WebPush(vapid, devices, means.client, means.clock))
+
+
 _WAYS: Mapping[Channel, Callable[[Means], Route[Any] | None]] = MappingProxyType(
     {
         Channel.EMAIL: _email,
         Channel.SMS: _sms,
+        Channel.WEB_PUSH: _web_push,
     }
 )
 """A row for each channel."""

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from services.sink import page, sms, sms_tencent
+from services.sink.apps import Apps
 from services.sink.faults import Faults, Plan, behave
 from services.sink.ledger import Ledger
 from services.sink.mail import MailFolder, smtp_protocol
@@ -70,6 +71,7 @@ class Sink:
     texts: SmsFile
     provider: sms.SmsProvider
     tencent: sms_tencent.TencentProvider
+    apps: Apps
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = field(default_factory=Ledger)
     statuses: Statuses = field(default_factory=Statuses)
@@ -86,6 +88,7 @@ class Sink:
             ledger=ledger,
             mail=MailFolder(data / "mail", faults, ledger),
             texts=SmsFile(data / "sms.jsonl"),
+            apps=Apps.at(data, faults, ledger),
             provider=sms.SmsProvider(access_key_id, access_key_secret, templates),
             tencent=sms_tencent.TencentProvider(
                 secret_id=access_key_id, secret_key=access_key_secret, app_id=app_id, templates=templates
@@ -101,6 +104,7 @@ class Sink:
             Route("/ledger.json", self.as_ledger, methods=["GET"]),
             Route("/faults", self.set_faults, methods=["PUT"]),
             Route("/readyz", self.ready, methods=["GET"]),
+            *self.apps.routes(),
         ]
         return Starlette(routes=routes)
 
@@ -214,7 +218,7 @@ class Sink:
         return JSONResponse({"status": "ok"})
 
     def messages(self, count: int) -> list[page.Shown]:
-        """Return the newest `count` messages of both kinds, newest first."""
+        """Return the newest `count` messages of all kinds, newest first."""
         mails = [
             page.Shown(channel="mail", at=one.at, to=one.to, title=one.subject, text=one.text, reference=one.file)
             for one in self.mail.newest(count)
@@ -223,7 +227,9 @@ class Sink:
             page.Shown(channel="sms", at=one.at, to=one.to, title="", text=one.text, reference=one.out_id)
             for one in self.texts.newest(count)
         ]
-        return sorted([*mails, *texts], key=lambda message: message.at, reverse=True)[:count]
+        return sorted([*mails, *texts, *self.apps.shelf.newest(count)], key=lambda message: message.at, reverse=True)[
+            :count
+        ]
 
 
 def _same(wanted: str, to: str) -> bool:

@@ -21,9 +21,20 @@ CONTENT_POLICY = (
 )
 
 
+NAMES = {
+    "sms": "短信 SMS",
+    "mail": "邮件 Mail",
+    "web_push": "浏览器推送 Web Push",
+    "wechat_mini": "微信小程序 WeChat mini-program",
+    "wechat_official": "微信公众号 WeChat official account",
+    "wecom": "企业微信 WeCom",
+    "webhook": "合作系统 Partner webhook",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A message on the page, and in `/messages.json`: `channel` is `mail` or `sms`, `at` is aware."""
+    """A message on the page, and in `/messages.json`: `channel` is a key of `NAMES`, `at` is aware."""
 
     channel: str
     at: datetime
@@ -50,7 +61,7 @@ def render(messages: Sequence[Shown]) -> str:
 
 
 def _article(message: Shown) -> str:
-    name = {"sms": "短信 SMS", "mail": "邮件 Mail"}[message.channel]
+    name = NAMES[message.channel]
     at = message.at.astimezone(ZONE)
     title = f"<h2>{escape(message.title)}</h2>" if message.title else ""
     return (

@@ -37,7 +37,10 @@ RINGS: Mapping[str, frozenset[str]] = {
         "sweeps": _ACTS,
         "consume": _ACTS,
         "deliver": _ACTS | {"channels", "renderer", "compose"},
-        "ways": _ACTS | {"channels", "renderer", "compose", "deliver"},  # which channels there are, each a row
+        "compose_apps": {"domain", "renderer", "channels", "compose"},  # letters for what runs on a phone
+        "reach": _SQL | {"channels"},  # what channels ask of the database
+        # which channels there are, each a row
+        "ways": _ACTS | {"channels", "renderer", "compose", "compose_apps", "deliver", "reach"},
         "doubts": _ACTS | {"channels", "renderer", "compose", "deliver"},  # asks about what deliver left in doubt
     }.items()
 }

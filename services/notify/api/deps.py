@@ -14,6 +14,7 @@ from services.notify.store.database import Engine
 from shared.clock import Clock
 from shared.links import LinkSigner
 from shared.refusal import Refused
+from shared.strongbox import Strongbox
 from shared.tokens import Principal, Verifier
 from shared.web import Visit, parse_idempotency_key
 
@@ -50,6 +51,8 @@ class Container:
     doorbell: Doorbell
     links: LinkSigner
     feed_token: str
+    box: Strongbox
+    application_server_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,12 @@ class Write(SignedIn):
     """An account that changes something, under an Idempotency-Key."""
 
     key: str
+
+
+async def container(request: Request) -> Container:
+    """Give the parts of the running service, to whoever asks."""
+    parts: Container = request.app.state.container
+    return parts
 
 
 async def signed_in(request: Request) -> SignedIn:
@@ -91,6 +100,7 @@ async def writing(request: Request) -> Write:
     return Write(asker.parts, asker.visit, asker.principal, key)
 
 
+ContainerDep = Annotated[Container, Depends(container)]
 SignedInDep = Annotated[SignedIn, Depends(signed_in)]
 WriteDep = Annotated[Write, Depends(writing)]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from services.notify.api.problems_of_channels import CHANNELS
 from services.notify.domain.reason import Reason
 from shared.contracts import Words
 from shared.web import Fact, ProblemDocs, Problems, ProblemTable, ProblemText, Responses
@@ -190,6 +191,7 @@ TABLE: ProblemTable = {
             "This link is incomplete or no longer good. Copy all of it from the mail, or sign in and change your preferences.",
         ),
     ),
+    **CHANNELS,
 }
 
 FACTS: Mapping[str, Fact] = {

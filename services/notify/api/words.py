@@ -43,6 +43,12 @@ WORDS: Mapping[Why, Words] = {
     Why.CONTACT_UNREADABLE: Words(
         "您的联系方式无法读取，请重新填写。", "Your contact data cannot be read; please enter it again."
     ),
+    Why.NO_DEVICE: Words("没有可接收推送的设备。", "None of your devices takes pushes any more."),
+    Why.NO_BINDING: Words("您的账号未绑定此渠道。", "Your account is not bound to this channel."),
+    Why.NO_CONSENT: Words(
+        "没有剩余的微信消息授权；下次预约时可再次授权。",
+        "No consent for a WeChat message was left; you can give one when you next book.",
+    ),
     Why.CHANNEL_NOT_SET_UP: Words("本系统未开通此渠道。", "This channel is not set up here."),
     Why.SWITCHED_OFF: Words("您已关闭此类通知。", "You have switched such messages off."),
     Why.REMINDER_TIME_SWITCHED_OFF: Words("您已关闭这一时间的提醒。", "You have switched reminders of this time off."),

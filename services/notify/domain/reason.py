@@ -33,3 +33,7 @@ class Reason(StrEnum):
     NO_SUCH_CHOICE = "no_such_choice"
     QUIET_HOURS_INVALID = "quiet_hours_invalid"
     LINK_INVALID = "link_invalid"
+    PUSH_NOT_SET_UP = "push_not_set_up"
+    PUSH_ENDPOINT_NOT_ALLOWED = "push_endpoint_not_allowed"
+    PUSH_KEYS_INVALID = "push_keys_invalid"
+    DEVICE_UNKNOWN = "device_unknown"

@@ -13,6 +13,7 @@ push_subscriptions = Table(
     Column("sealed", Text, nullable=False, comment="Endpoint and keys: whoever has them can write to the device."),
     Column("host", Text, nullable=False, comment="The push service's name, for its reader to tell devices apart."),
     Column("created_at", moment, nullable=False),
+    Column("refused_at", moment, nullable=True, comment="When its push service first forbade us to write to it."),
     Index("push_subscriptions_by_account", "account_id", "id"),
     comment="Browsers that take Web Push for an account.",
 )
