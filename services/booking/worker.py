@@ -9,6 +9,7 @@ import contextlib
 from datetime import timedelta
 
 from services.booking import tables
+from services.booking.commands import strikes
 from services.booking.commands.catalogue import open_slots
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
@@ -60,6 +61,9 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
 
         drawing = Drawing(engine, desk, clock)
 
+        async def tell_of_ended_bars() -> None:
+            await strikes.tell_of_ended_bars(engine, cache, clock)
+
         async def open_ahead() -> None:
             await open_slots(engine, clock())
 
@@ -71,6 +75,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         ticker.every(LAPSE_SECONDS, sweeps.lapse_holds, "lapse_holds")
         ticker.every(END_SECONDS, sweeps.end_visits, "end_visits")
         ticker.every(DRAW_SECONDS, drawing.settle_due, "settle_draws")
+        ticker.every(END_SECONDS, tell_of_ended_bars, "tell_of_ended_bars")
         ticker.every(HOURLY_SECONDS, open_ahead, "open_slots")
         ticker.every(HOURLY_SECONDS, sweeps.forget, "forget")
         ticker.every(HOURLY_SECONDS, prune_events, "prune_events")

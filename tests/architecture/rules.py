@@ -50,6 +50,7 @@ ROOTS = frozenset({"main", "worker"})
 PURE_SHARED = frozenset({"shared.contracts", "shared.refusal"})
 PURE_DATA = {
     "plan": frozenset({"dateutil"}),
+    "penalty": frozenset({"dateutil"}),
     "calendar": frozenset({"chinese_calendar", "holidays", "dateutil"}),
     "identity": frozenset({"stdnum", "dateutil"}),
 }

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from services.booking.domain.alteration import cancel_deadline, check_in_window
+from services.booking.domain.alteration import cancel_deadline, check_in_window, too_late_to_cancel
 from services.booking.domain.booking import LIFECYCLE, Action, Booking, Channel, State
 from services.booking.domain.catalogue import Catalogue, ServiceKind
 from services.booking.domain.policy import PartyKind, Policy
@@ -107,7 +107,9 @@ class BookingShown(Shown):
     seats: Annotated[int, Field(description="Places taken in the slot.")]
     channel: Channel
     declarations: dict[str, str]
-    cancel_by: Annotated[datetime, Field(description="The last moment at which the booker may cancel.")]
+    cancel_by: Annotated[
+        datetime, Field(description="The last moment at which the booker may cancel and it is not late.")
+    ]
     check_in: CheckInShown
     reminders: Annotated[list[int], Field(description="Minutes before the start.")]
     actions: Annotated[list[Action], Field(description="What the booker may do now.")]
@@ -168,11 +170,13 @@ def _person(account_id: UUID, person_id: UUID, companions: Companions) -> Person
 def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> list[Action]:
     """Return what the booker may do: the lifecycle's actions less those that the policy or the time forbids."""
     possible = [action for action in _BY_THE_BOOKER if action in LIFECYCLE[state]]
-    too_late = state is State.CONFIRMED and now > cancel_deadline(policy.cancel_by, booking.starts_at)
+    confirmed = state is State.CONFIRMED
+    too_late = confirmed and too_late_to_cancel(policy, booking.starts_at, now)
+    too_late_to_move = confirmed and now > cancel_deadline(policy.cancel_by, booking.starts_at)
     forbidden = {
         Action.EXTEND: booking.extensions >= policy.hold_extensions,
         Action.CONFIRM: policy.approval or now >= booking.starts_at,
-        Action.MOVE: too_late or now >= booking.starts_at or (policy.approval and state is State.CONFIRMED),
+        Action.MOVE: too_late_to_move or now >= booking.starts_at or (policy.approval and confirmed),
         Action.CANCEL: too_late,
         Action.CANCEL_MEMBER: too_late or len(booking.claims) == 1 or booking.party_kind == PartyKind.COUPLE,
     }

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from services.booking.domain.penalty_rule import Cause, CountedFrom, LateCancel, PenaltyRule, PenaltyScope, Span
 from services.booking.domain.policy import (
     Declaration,
     DocumentType,
@@ -81,6 +82,20 @@ class CoolingShown(Shown):
     most_minutes: int
 
 
+class PenaltyShown(Shown):
+    """So many strikes within a window bar a person from booking online, within the scope and for the time stated."""
+
+    counts: Annotated[list[Cause], Field(description="What is counted.")]
+    threshold: Annotated[int, Field(description="So many bar.")]
+    window: Annotated[Span, Field(description="Rolling days or months up to each strike, or the calendar's window.")]
+    window_count: Annotated[int | None, Field(description="How many days or months, of a rolling window.")]
+    bars_days: Annotated[list[int], Field(description="Days that it lasts; for the first, second … in the window.")]
+    bars_months: int | None
+    bars_rest_of_window: bool
+    counted_from: CountedFrom
+    scope: PenaltyScope
+
+
 class PolicyShown(Shown):
     """Everything that a service allows. Minutes are minutes, ages are full years on the day of the visit."""
 
@@ -100,6 +115,13 @@ class PolicyShown(Shown):
     approval: Annotated[bool, Field(description="Whether somebody must approve a booking before it is confirmed.")]
     cancel_by: CancelByShown
     check_in: CheckInWindowShown
+    late_cancel: Annotated[
+        LateCancel,
+        Field(description="Whether cancelling after `cancel_by` is refused, or taken until the start and counted."),
+    ]
+    penalties: Annotated[
+        list[PenaltyShown], Field(description="What bars from booking online; the counter still books.")
+    ]
     limits: list[LimitShown]
     shares: SharesShown
     declarations: list[DeclarationShown]
@@ -139,6 +161,8 @@ def policy_shown(policy: Policy) -> PolicyShown:
             opens_minutes_before=policy.check_in.opens_minutes_before,
             closes_minutes_after=policy.check_in.closes_minutes_after,
         ),
+        late_cancel=policy.late_cancel,
+        penalties=[_penalty(rule) for rule in policy.penalties],
         limits=[LimitShown(scope=limit.scope, window=limit.window, most=limit.most) for limit in policy.limits],
         shares=SharesShown(walk_in=policy.shares.walk_in, counter=policy.shares.counter),
         declarations=[_declaration(declaration) for declaration in policy.declarations],
@@ -146,6 +170,20 @@ def policy_shown(policy: Policy) -> PolicyShown:
         waiting=None if policy.waiting is None else WaitingShown(**asdict(policy.waiting)),
         cooling=None if policy.cooling is None else CoolingShown(**asdict(policy.cooling)),
         sensitive=policy.sensitive,
+    )
+
+
+def _penalty(rule: PenaltyRule) -> PenaltyShown:
+    return PenaltyShown(
+        counts=list(rule.counts),
+        threshold=rule.threshold,
+        window=rule.window.span,
+        window_count=rule.window.count or None,
+        bars_days=list(rule.length.days),
+        bars_months=rule.length.months or None,
+        bars_rest_of_window=not rule.length.days and not rule.length.months,
+        counted_from=rule.counted_from,
+        scope=rule.scope,
     )
 
 

@@ -66,6 +66,20 @@ _POLICY: dict[str, Any] = {
     "approval": False,
     "cancel_by": {"minutes_before": 60, "days_before": None, "at": None},
     "check_in": {"opens_minutes_before": 15, "closes_minutes_after": 15},
+    "late_cancel": "strike",
+    "penalties": [
+        {
+            "counts": ["no_show", "late_cancel"],
+            "threshold": 3,
+            "window": "rolling_days",
+            "window_count": 90,
+            "bars_days": [30],
+            "bars_months": None,
+            "bars_rest_of_window": False,
+            "counted_from": "act",
+            "scope": "kind",
+        }
+    ],
     "limits": [{"scope": "kind", "window": "day", "most": 1}],
     "shares": {"walk_in": 0, "counter": 0},
     "declarations": [],

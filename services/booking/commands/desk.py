@@ -23,6 +23,7 @@ from uuid import UUID
 
 from services.booking.commands.answer import Render
 from services.booking.commands.catalogue_cache import CatalogueCache
+from services.booking.commands.strikes import record
 from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.event import event_of
 from services.booking.domain.facts import Facts
@@ -209,6 +210,7 @@ class Desk:
             )
             if not ledger.is_empty():
                 await keep(tx, ledger)
+                await record(tx, decisions.changes, facts)
             await _commit(tx)
         for asked, answer in zip(batch, answers, strict=True):
             asked.settle(answer)

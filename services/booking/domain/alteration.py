@@ -12,6 +12,7 @@ from services.booking.domain.booking import Action, Booking, State, next_state
 from services.booking.domain.catalogue import Venue
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.leaving import is_in_party, without_member
+from services.booking.domain.penalty_rule import LateCancel
 from services.booking.domain.policy import CancelBy, Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Alter, Move
@@ -99,6 +100,13 @@ def cancel_deadline(cancel_by: CancelBy, starts_at: datetime) -> datetime:
     return deadline
 
 
+def too_late_to_cancel(policy: Policy, starts_at: datetime, now: datetime) -> bool:
+    """Say whether the booker can no longer cancel: past the deadline, or, where late cancels are taken, from the start on."""
+    if policy.late_cancel is LateCancel.STRIKE:
+        return now >= starts_at
+    return now > cancel_deadline(policy.cancel_by, starts_at)
+
+
 def check_in_window(policy: Policy, booking: Booking) -> tuple[datetime, datetime]:
     """Return the first and the last instant at which a party may be checked in.
 
@@ -155,9 +163,10 @@ def _confirm(case: _Case) -> Booking:
 
 def _cancel(case: _Case) -> Booking:
     booking = case.booking
-    deadline = cancel_deadline(case.policy.cancel_by, booking.starts_at)
     by_booker = not case.by_venue
-    if by_booker and booking.state is State.CONFIRMED and case.now > deadline:
+    confirmed = booking.state is State.CONFIRMED
+    if by_booker and confirmed and too_late_to_cancel(case.policy, booking.starts_at, case.now):
+        deadline = cancel_deadline(case.policy.cancel_by, booking.starts_at)
         raise Refused(Reason.TOO_LATE_TO_CANCEL, cancel_by=deadline, starts_at=booking.starts_at)
     return booking
 

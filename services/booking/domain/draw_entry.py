@@ -8,7 +8,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from services.booking.domain.admission import RULES_OF, party_of
-from services.booking.domain.admission.rules import Case, declarations_answered, party_fits
+from services.booking.domain.admission.rules import Case, declarations_answered, not_barred, party_fits
 from services.booking.domain.draw_round import Round
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
@@ -40,5 +40,5 @@ def check_entry(book: Book, slot_ids: Sequence[UUID], facts: Facts) -> None:
             raise Refused(Reason.SLOT_UNKNOWN, field=f"/slots/{position}")
         service, venue, policy = facts.offer(slot)
         case = Case(replace(book, slot_id=slot_id), slot, service, venue, policy, party, facts)
-        for rule in (party_fits, declarations_answered, *RULES_OF.get(service.kind, ())):
+        for rule in (party_fits, declarations_answered, not_barred, *RULES_OF.get(service.kind, ())):
             rule(case)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from services.booking.domain.booking import LIVE, Booking, Channel, State
 from services.booking.domain.catalogue import Catalogue, Service, Venue
+from services.booking.domain.penalty import Barred
 from services.booking.domain.policy import DocumentType, Policy
 from services.booking.domain.request import Actor, WalkIns
 from services.booking.domain.slot import Slot
@@ -18,13 +19,14 @@ from services.booking.domain.slot import Slot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
-    """A person whom an account may book for."""
+    """A person whom an account may book for; `bars` are those that have not ended, whichever they are."""
 
     person_id: UUID
     document_type: DocumentType
     birth_date: date
     relation: str
     name_masked: str
+    bars: tuple[Barred, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import time
 from enum import StrEnum
 
+from services.booking.domain.penalty_rule import LateCancel, PenaltyRule
+
 
 class DocumentType(StrEnum):
     """Identity documents a resident may show; how each number is checked is in `identity`."""
@@ -154,3 +156,5 @@ class Policy:
     sensitive: bool = False
     waiting: Waiting | None = None
     cooling: Cooling | None = None
+    late_cancel: LateCancel = LateCancel.REFUSE
+    penalties: tuple[PenaltyRule, ...] = ()

@@ -72,6 +72,17 @@ class Reason(StrEnum):
     ITINERARY_WHOLE = "itinerary_whole"
     NO_ITINERARY = "no_itinerary"
     STEP_UNFIT = "step_unfit"
+    # penalties
+    BARRED = "barred"
+    PENALTY_UNKNOWN = "penalty_unknown"
+    NOT_BARRED = "not_barred"
+    APPEALED_ALREADY = "appealed_already"
+    APPEAL_UNKNOWN = "appeal_unknown"
+    APPEAL_DECIDED = "appeal_decided"
+    STRIKE_UNKNOWN = "strike_unknown"
+    STRIKE_ANNULLED = "strike_annulled"
+    EXEMPT_ALREADY = "exempt_already"
+    EXEMPTION_UNKNOWN = "exemption_unknown"
     # a booking's life
     WRONG_STATE = "wrong_state"
     HOLD_EXPIRED = "hold_expired"

@@ -39,7 +39,7 @@ def move(request: Move, facts: Facts) -> Change:
         _is_another_course(request, booking.course)
     _is_in_time(request, booking, facts)
     admits = admit if booking.course is None else admit_course
-    admitted = admits(_as_new(request, booking), facts.without(booking)).after
+    admitted = admits(_as_new(request, booking), _keeping_it(booking, facts)).after
     after = replace(
         booking,
         state=state,
@@ -94,6 +94,13 @@ def _is_in_time(request: Move, booking: Booking, facts: Facts) -> None:
         raise Refused(Reason.TOO_LATE_TO_MOVE, cancel_by=deadline, starts_at=booking.starts_at)
     if policy.approval:
         raise Refused(Reason.WAITS_FOR_APPROVAL)
+
+
+def _keeping_it(booking: Booking, facts: Facts) -> Facts:
+    """Return the facts without `booking`, and without bars: whoever is barred keeps what they have, and may move it."""
+    absent = facts.without(booking)
+    absent.companions = {key: replace(one, bars=()) if one.bars else one for key, one in facts.companions.items()}
+    return absent
 
 
 def _as_new(request: Move, booking: Booking) -> Book:

@@ -29,6 +29,7 @@ from services.booking.domain.policy import DocumentType
 from services.booking.domain.request import Key
 from services.booking.domain.slot import Slot
 from services.booking.domain.zone import at_local, local_day, week_of
+from services.booking.store.barred import BARS_OF_PERSON, bars_of
 from services.booking.store.courses import (
     COURSE_COLUMNS,
     ITINERARIES_RUN_OUT,
@@ -88,7 +89,7 @@ _COMPANIONS = (
     " JOIN account_people a USING (account_id, person_id) JOIN persons p ON p.id = a.person_id"
     " WHERE a.removed_at IS NULL OR asked.account_id = ANY(CAST(:owner_ids AS uuid[]))"
 )
-_COMPANION = "a.account_id, p.id, p.document_type, p.birth_date, a.relation, a.name_masked"
+_COMPANION = f"a.account_id, p.id, p.document_type, p.birth_date, a.relation, a.name_masked, {BARS_OF_PERSON}"
 _READ_COMPANIONS = text(f"SELECT {_COMPANION} {_COMPANIONS}")
 
 _CLAIM = (
@@ -262,13 +263,14 @@ async def read_companions(
 
 
 def _companion(row: Sequence[Any]) -> Companion:
-    person_id, document_type, birth_date, relation, name_masked = row
+    person_id, document_type, birth_date, relation, name_masked, bars = row
     return Companion(
         person_id=person_id,
         document_type=DocumentType(document_type),
         birth_date=birth_date,
         relation=relation,
         name_masked=name_masked,
+        bars=() if bars is None else bars_of(bars),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from services.booking.domain.penalty_rule import LateCancel
 from services.booking.domain.policy import (
     CancelBy,
     CheckInWindow,
@@ -25,6 +26,7 @@ from services.booking.domain.policy import (
     Shares,
     Waiting,
 )
+from services.booking.store.penalty_document import PenaltyDocument
 from services.booking.store.plan_document import ClockTime, Document, Text
 
 Minutes = Annotated[int, Field(ge=0, le=14 * 24 * 60)]
@@ -128,6 +130,8 @@ class PolicyDocument(Document):
     sensitive: bool = False
     waiting: WaitingDocument | None = None
     cooling: CoolingDocument | None = None
+    late_cancel: LateCancel = LateCancel.REFUSE
+    penalties: Annotated[list[PenaltyDocument], Field(max_length=10)] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _approved_or_waited(self) -> "PolicyDocument":
@@ -184,4 +188,6 @@ class PolicyDocument(Document):
             sensitive=self.sensitive,
             waiting=None if self.waiting is None else Waiting(**self.waiting.model_dump()),
             cooling=None if self.cooling is None else Cooling(**self.cooling.model_dump()),
+            late_cancel=self.late_cancel,
+            penalties=tuple(one.rule() for one in self.penalties),
         )

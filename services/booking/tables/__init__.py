@@ -16,6 +16,7 @@ from services.booking.tables.offers import (
     slots,
     venues,
 )
+from services.booking.tables.penalties import penalties, penalty_appeals, penalty_exemptions, strike_annulments, strikes
 from services.booking.tables.people import account_people, accounts, persons, sign_in_codes
 from shared.outbox import outbox_table, relay_table
 
@@ -37,6 +38,9 @@ __all__ = [
     "itineraries",
     "metadata",
     "outbox",
+    "penalties",
+    "penalty_appeals",
+    "penalty_exemptions",
     "persons",
     "plans",
     "policies",
@@ -44,6 +48,8 @@ __all__ = [
     "services",
     "sign_in_codes",
     "slots",
+    "strike_annulments",
+    "strikes",
     "venues",
     "walk_ins",
 ]

@@ -11,6 +11,7 @@ from services.booking.domain.catalogue import Service, Venue
 from services.booking.domain.draw_round import AHEAD_OF_THE_PUBLIC, DRAW
 from services.booking.domain.facts import Facts, LiveClaim
 from services.booking.domain.party import Party, check_party, seats_of
+from services.booking.domain.penalty import scope_words
 from services.booking.domain.policy import Limit, LimitScope, LimitWindow, Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Book
@@ -86,6 +87,27 @@ def declarations_answered(case: Case) -> None:
             raise Refused(Reason.DECLARATION_INVALID, field=f"/declarations/{name}", options=", ".join(asked))
 
 
+def not_barred(case: Case) -> None:
+    """Refuse, online, whom a running bar keeps from this visit; it says until when, why, and what remains to be done."""
+    if case.book.channel is not Channel.ONLINE:
+        return
+    for position, person in enumerate(case.party.people):
+        for bar in case.facts.companions[case.book.account_id, person.id].bars:
+            if bar.covers(case.service, case.slot.starts_at):
+                scope, _ = scope_words(bar.scope, case.facts.catalogue)
+                raise Refused(
+                    Reason.BARRED,
+                    field=f"/people/{position}",
+                    barred_until=bar.until,
+                    scope_zh=scope.zh,
+                    scope_en=scope.en,
+                    threshold=bar.threshold,
+                    strikes=bar.because,
+                    struck_on=bar.struck_on,
+                    penalty_id=bar.penalty_id,
+                )
+
+
 def not_there_already(case: Case) -> None:
     """Refuse a second live place of one person in one slot; the first one is named to whoever booked it."""
     for position, claim in _claims(case):
@@ -151,6 +173,7 @@ SHARED_RULES = (
     slot_takes_bookings,
     party_fits,
     declarations_answered,
+    not_barred,
     not_there_already,
     no_clash,
     within_limits,
