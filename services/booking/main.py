@@ -21,6 +21,7 @@ from services.booking.api import (
     me,
     open_days,
     operations,
+    penalties,
     people,
     services,
     sign_in,
@@ -81,6 +82,10 @@ TAGS = [
         "name": "draws",
         "description": "抽签：报名、结果与公示，可复算。Draws: enter, see the outcome, and work it out again.",
     },
+    {
+        "name": "penalties",
+        "description": "未到与取消记录：查询、申诉、豁免。Strikes and bars: see your own, appeal, exempt.",
+    },
     {"name": "check-ins", "description": "签到与现场入场。Check-in and walk-ins at the door."},
     {"name": "hours", "description": "开放计划：由场馆发布。Opening hours as schedulers publish them."},
     {
@@ -110,6 +115,7 @@ ROUTERS = (
     hours.router,
     check_ins.router,
     draws.router,
+    penalties.router,
     people.router,
     me.router,
     sign_in.router,

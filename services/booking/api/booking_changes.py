@@ -12,6 +12,7 @@ from services.booking.api.booking_body import BookingShown
 from services.booking.api.bookings import ADMISSION, LIFE, BookingId, Cancellation, read_visible, rendering
 from services.booking.api.deps import (
     AT_WORK,
+    SignedIn,
     SignedInDep,
     Write,
     WriteDep,
@@ -19,12 +20,18 @@ from services.booking.api.deps import (
     documented_write,
     writing,
 )
+from services.booking.api.words.foresight import strike_words
 from services.booking.domain.alteration import cancel_deadline, why_not_cancel
-from services.booking.domain.booking import LIFECYCLE, Action, State
+from services.booking.domain.booking import LIFECYCLE, Action, Booking, State
+from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.facts import Facts
+from services.booking.domain.foresight import Foreseen, foreseen
+from services.booking.domain.penalty import regime_of, scope_words
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Move
+from services.booking.domain.striking import strikes_if_cancelled
 from services.booking.domain.zone import local
+from services.booking.views.penalties import read_standing_strikes
 from shared.contracts import Words
 from shared.web import Shown, Strict, strict_router
 
@@ -50,12 +57,27 @@ class Correction(Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "闸机故障，未能扫码"}]})
 
 
+class ForeseenShown(Shown):
+    """For one of the party: it would be strike `count` of `threshold`, and what that, or one more, would bar."""
+
+    person_id: UUID
+    scope: Words
+    count: int
+    threshold: int
+    bars_until: datetime | None
+    next_bars_until: Annotated[datetime | None, Field(description="Until when one more now would bar.")]
+
+
 class CancellationPreview(Shown):
     """What cancelling would come to if it were done now."""
 
     possible: bool
     why_not: Annotated[Reason | None, Field(description="The code that cancelling would be refused with now.")]
-    cancel_by: Annotated[datetime, Field(description="The last moment at which the booker may cancel.")]
+    cancel_by: Annotated[
+        datetime, Field(description="The last moment at which the booker may cancel and it is not late.")
+    ]
+    late: Annotated[bool, Field(description="Whether that moment has passed.")]
+    strikes: Annotated[list[ForeseenShown], Field(description="What it would count as, the gravest first.")]
     consequence: Annotated[Words, Field(description="What it costs and what follows, to be shown before the act.")]
     slot_id: UUID
     places_given_back: Annotated[int, Field(description="Places that become free for others at once.")]
@@ -68,6 +90,8 @@ class CancellationPreview(Shown):
                     "possible": True,
                     "why_not": None,
                     "cancel_by": "2026-11-28T15:30:00+08:00",
+                    "late": False,
+                    "strikes": [],
                     "consequence": {
                         "zh": "名额立即退还，供他人预约。不收取费用，也不影响您以后的预约。",
                         "en": "Your places go back to the public at once. It costs nothing, and you may book again.",
@@ -136,18 +160,24 @@ async def move(booking_id: BookingId, wish: NewTime, asker: WriteDep) -> Respons
     **documented_signed_in(Reason.BOOKING_UNKNOWN),
 )
 async def preview(booking_id: BookingId, asker: SignedInDep) -> CancellationPreview:
-    """Until when it can be cancelled, what follows, what becomes free and who is told; changes nothing. 取消前预览。"""
+    """Until when it can be cancelled, what follows, what becomes free and who is told; changes nothing. 取消前预览。
+
+    Where it would count: which strike it would be, of how many, and until when that, or one more, would bar whom.
+    """
     booking, _ = await read_visible(asker, booking_id)
     parts, now = asker.parts, asker.parts.clock()
     catalogue = parts.catalogue.current
     refused = why_not_cancel(booking, asker.actor, Facts(now=now, catalogue=catalogue))
     policy = catalogue.policies[catalogue.services[booking.service_id].policy_id]
-    state = booking.state_at(now)
+    state, deadline = booking.state_at(now), cancel_deadline(policy.cancel_by, booking.starts_at)
+    strikes = await _foreseen(asker, booking, catalogue, now) if refused is None else []
     return CancellationPreview(
         possible=refused is None,
         why_not=None if refused is None else Reason(refused.reason),
-        cancel_by=local(cancel_deadline(policy.cancel_by, booking.starts_at)),
-        consequence=_consequence(state, possible=refused is None),
+        cancel_by=local(deadline),
+        late=state is State.CONFIRMED and now > deadline,
+        strikes=[_foreseen_shown(one, catalogue) for one in strikes],
+        consequence=strike_words(strikes[0], catalogue) if strikes else _consequence(state, possible=refused is None),
         slot_id=booking.slot_id,
         places_given_back=booking.seats if refused is None else 0,
         told=["booker"] if refused is None and state is State.CONFIRMED else [],
@@ -208,6 +238,27 @@ async def correct(booking_id: BookingId, wish: Correction, asker: StaffWriteDep)
         reason=wish.reason,
     )
     return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
+
+
+async def _foreseen(asker: SignedIn, booking: Booking, catalogue: Catalogue, now: datetime) -> list[Foreseen]:
+    regime = regime_of(catalogue)
+    struck = strikes_if_cancelled(booking, asker.actor, catalogue, regime, now)
+    if not struck:
+        return []
+    async with asker.parts.engine.connect() as connection:
+        ledger = await read_standing_strikes(connection, [one.person_id for one in struck], now)
+    return foreseen(struck, ledger, (catalogue, regime), now)
+
+
+def _foreseen_shown(one: Foreseen, catalogue: Catalogue) -> ForeseenShown:
+    return ForeseenShown(
+        person_id=one.person_id,
+        scope=scope_words(one.scope, catalogue)[0],
+        count=one.count,
+        threshold=one.threshold,
+        bars_until=None if one.bars_until is None else local(one.bars_until),
+        next_bars_until=None if one.next_bars_until is None else local(one.next_bars_until),
+    )
 
 
 def _consequence(state: State, *, possible: bool) -> Words:
