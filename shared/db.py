@@ -6,14 +6,17 @@ log before it answers, and says which command changes that.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
 from pydantic_core import from_json, to_json
 from sqlalchemy import MetaData, event, text
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 NAMING: Final[Mapping[str, str]] = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -91,6 +94,38 @@ def _refuse_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError("the server closed this connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement as PostgreSQL takes it, with the names of its parameters in their order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+
+def prepared(statement: str) -> Prepared:
+    """Compile a statement with `:name` parameters, once, for `fetch`."""
+    compiled = text(statement).compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+    return Prepared(str(compiled), tuple(compiled.positiontup or ()))
+
+
+async def fetch(connection: AsyncConnection, statement: Prepared, binds: Mapping[str, Any]) -> Sequence[Any]:
+    """Run a statement straight on the driver and return its records.
+
+    It costs a sixth of the way through SQLAlchemy, which matters where one is run for each batch of a rush, and nowhere
+    else. asyncpg prepares it once for each connection. Errors are asyncpg's own.
+    """
+    records: Sequence[Any] = await driver_of(connection).fetch(
+        statement.sql, *[binds[name] for name in statement.names]
+    )
+    return records
+
+
+def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[Any]":
+    """Return the driver's connection beneath `connection`."""
+    driver: asyncpg.Connection[Any] = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]
+    return driver
 
 
 def dump_json(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from services.booking.domain.request import Actor, Move
 from services.booking.domain.slot import Slot
 from services.booking.store.gathering import take_locks
 from shared.clock import SettableClock
-from shared.db import create_engine
+from shared.db import create_engine, driver_of
 from shared.refusal import Refused
 from shared.web import Answer
 from tests import make, world
@@ -221,6 +222,17 @@ class Severed:
         if self._left == 0:
             await sever(self._tx, self._engine)
         return await self._tx.execute(statement, binds)
+
+    async def fetch(self, sql: str, *binds: Any) -> Any:
+        self._left -= 1
+        if self._left == 0:
+            await sever(self._tx, self._engine)
+        return await driver_of(self._tx).fetch(sql, *binds)
+
+    @property
+    def sync_connection(self) -> Any:
+        """Lead to this instead of the driver, for whoever goes straight to it."""
+        return SimpleNamespace(connection=SimpleNamespace(driver_connection=self))
 
 
 async def sever(tx: Any, engine: AsyncEngine) -> None:

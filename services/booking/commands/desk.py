@@ -30,7 +30,15 @@ from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Book, Move, Request
 from services.booking.domain.slot import Slot
-from services.booking.store.database import Collided, Connection, DatabaseError, Engine, is_unavailable
+from services.booking.store.database import (
+    Collided,
+    Connection,
+    DatabaseError,
+    Engine,
+    commit,
+    is_unavailable,
+    transaction,
+)
 from services.booking.store.gathering import Gathered, Wanted, gather, nearest_free, take_locks
 from services.booking.store.keeping import Answered, Ledger, keep
 from shared.clock import Clock
@@ -188,7 +196,7 @@ class Desk:
     async def _serve(self, batch: Sequence[_Asked]) -> None:
         """Gather, decide, keep, commit, answer."""
         requests = [asked.request for asked in batch]
-        async with self._engine.connect() as tx:
+        async with transaction(self._engine) as tx:
             facts, gathered = await self._gather(tx, requests)
             slots_before = dict(facts.slots)
             decisions = Decisions(facts)
@@ -243,7 +251,7 @@ class Desk:
 
 async def _commit(tx: Connection) -> None:
     try:
-        await tx.commit()
+        await commit(tx)
     except DatabaseError as error:
         raise _Uncertain from error
 

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.domain.booking import Booking, Channel, State
@@ -39,6 +39,7 @@ from services.booking.store.courses import (
 from services.booking.store.database import Collided
 from services.booking.store.idempotency import ANSWER_COLUMNS, ANSWERS_UNDER_KEYS, answered_of, keys_binds
 from services.booking.store.keeping import Answered
+from shared.db import Prepared, fetch, prepared
 
 SLOT_COLUMNS = (
     "id, service_id, venue_id, kind, district_id, starts_at, ends_at, bookable_from, bookable_until, capacity, taken,"
@@ -70,14 +71,14 @@ _PEOPLE = (
     # a condition on all of the slots holds back the first person until the last slot is locked
     " AND (SELECT count(*) FROM slot) > 0 ORDER BY id"
 )
-LOCK = text(
+LOCK = prepared(
     f"WITH slot AS MATERIALIZED ({_SLOTS} FOR NO KEY UPDATE), person AS MATERIALIZED ({_PEOPLE} FOR NO KEY UPDATE)"  # noqa: S608 - constants
-    " SELECT slot.*, (SELECT count(*) FROM person) AS people FROM slot ORDER BY id"
+    " SELECT * FROM slot WHERE (SELECT count(*) FROM person) >= 0 ORDER BY id"
 )
 """Rows are locked, not numbers (`pg_advisory_xact_lock`): of those PostgreSQL holds so many and no more."""
 
-LOCK_SLOTS_ALONE = text(f"{_SLOTS} FOR NO KEY UPDATE")
-READ_SLOTS_UNLOCKED = text(_SLOTS)
+LOCK_SLOTS_ALONE = prepared(f"{_SLOTS} FOR NO KEY UPDATE")
+READ_SLOTS_UNLOCKED = prepared(_SLOTS)
 """Only for the controls of the race tests: they show what happens when a lock is taken out."""
 
 _BOOKINGS = text(
@@ -97,7 +98,7 @@ _CLAIM = (
     " c.ends_at"
 )
 
-FACTS = text(
+FACTS = prepared(
     f"""
     SELECT
         (SELECT version FROM catalogue_version) AS catalogue_version,
@@ -166,16 +167,15 @@ class Gathered:
     answers: Mapping[tuple[UUID, str], Answered]
 
 
-async def take_locks(tx: AsyncConnection, wanted: Wanted, statement: TextClause = LOCK) -> list[Slot]:
+async def take_locks(tx: AsyncConnection, wanted: Wanted, statement: Prepared = LOCK) -> list[Slot]:
     """Lock what is named and return the slots: them and those of the bookings, then all the people, each in id order."""
-    binds: dict[str, Any] = {
+    binds = {
         "slot_ids": list(wanted.slot_ids),
         "booking_ids": list(wanted.booking_ids),
+        "person_ids": [person_id for _, person_id in wanted.people],
         "now": wanted.now,
     }
-    if statement is LOCK:
-        binds["person_ids"] = [person_id for _, person_id in wanted.people]
-    return [slot_of(row) for row in await tx.execute(statement, binds)]
+    return [_slot_of_record(record) for record in await fetch(tx, statement, binds)]
 
 
 async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
@@ -191,13 +191,14 @@ async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
         claim.person_id for one in wanted.moving_ids if one in facts.bookings for claim in facts.bookings[one].claims
     }
     asked = _Asked(bookings, wanted.people, moving.union(person_id for _, person_id in wanted.people), wanted.keys)
-    row = await _read_facts(tx, asked, facts)
-    if row.ran_out:
-        await _add_holds_that_ran_out(tx, row.ran_out, wanted, facts)
+    found = await _read_facts(tx, asked, facts)
+    if found["ran_out"]:
+        await _add_holds_that_ran_out(tx, found["ran_out"], wanted, facts)
     for booking in facts.bookings.values():
         if booking.state is State.HELD and booking.state_at(facts.now) is State.LAPSED:
             facts.held[booking.account_id] += 1  # it is not counted any more, and is taken off when it lapses
-    return Gathered(row.catalogue_version or 0, {(one[0], one[1]): answered_of(one) for one in row.answers})
+    answers = {(one[0], one[1]): answered_of(one) for one in found["answers"]}
+    return Gathered(found["catalogue_version"] or 0, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +211,8 @@ class _Asked:
     keys: Sequence[Key] = ()
 
 
-async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Row[Any]:
-    """Add to `facts` what `FACTS` finds, and return its row."""
+async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Mapping[str, Any]:
+    """Add to `facts` what `FACTS` finds, and return its record."""
     owners = {booking.account_id for booking in asked.bookings}
     pairs = {(booking.account_id, claim.person_id) for booking in asked.bookings for claim in booking.claims}
     pairs.update(asked.people)
@@ -228,14 +229,14 @@ async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Row[A
         "now": facts.now,
         **keys_binds(asked.keys),
     }
-    row = (await tx.execute(FACTS, binds)).one()
-    for account_id, *companion in row.companions:
+    found: Mapping[str, Any] = (await fetch(tx, FACTS, binds))[0]
+    for account_id, *companion in found["companions"]:
         facts.companions[account_id, companion[0]] = _companion(companion)
-    for person_id, *claim in row.claims:
+    for person_id, *claim in found["claims"]:
         facts.claims.setdefault(person_id, []).append(LiveClaim(**dict(zip(_CLAIM_FIELDS, claim, strict=True))))
-    for account_id, contact, held in row.accounts:
+    for account_id, contact, held in found["accounts"]:
         facts.contacts[account_id], facts.held[account_id] = contact, held
-    return row
+    return found
 
 
 async def _add_holds_that_ran_out(
@@ -308,6 +309,12 @@ def _standing(bookings: Iterable[Booking], wanted: Wanted, locked: Mapping[UUID,
         elif booking.id in wanted.booking_ids or any(slot_id in wanted.slot_ids for slot_id, _ in booking.places):
             raise Collided
     return standing
+
+
+def _slot_of_record(record: Mapping[str, Any]) -> Slot:
+    values = dict(record)
+    values["cooling"] = tuple(values["cooling"] or ())
+    return Slot(**values)
 
 
 def slot_of(row: Row[Any]) -> Slot:

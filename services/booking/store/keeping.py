@@ -21,7 +21,7 @@ from services.booking.store.courses import give_up_steps, keep_steps
 from services.booking.store.database import Collided
 from shared.codec import data_json
 from shared.contracts import Event
-from shared.db import dump_json
+from shared.db import dump_json, fetch, prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _names(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f"{prefix}{column}" for column in columns)
 
 
-KEEP = text(
+KEEP = prepared(
     f"""
     WITH given_booking AS MATERIALIZED (
         SELECT given.*, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
@@ -213,7 +213,7 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
 
     Raises:
         Collided: a booking had changed since it was gathered.
-        sqlalchemy.exc.IntegrityError: a constraint refuses it (a reference or a key that was just used elsewhere).
+        asyncpg.IntegrityConstraintViolationError: a constraint refuses it (a reference or a key that was just used elsewhere).
     """
     made, altered = _settle(ledger.changes)
     other_course = [after for before, after in altered if after.course is not None and after.claims != before.claims]
@@ -241,7 +241,7 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     binds |= _columns("walked_in", _WALKED_IN, [_walk_in_row(walk_in) for walk_in in ledger.walk_ins])
     binds |= _columns("published", _PUBLISHED, [_published_row(event) for event in ledger.events])
     binds |= _columns("answered", _ANSWERED, [_answered_row(answer) for answer in ledger.answers])
-    count = (await tx.execute(KEEP, binds)).scalar_one()
+    count = (await fetch(tx, KEEP, binds))[0][0]
     if count != len(altered):
         raise Collided
     cooled = _cooled_rows(ledger)
