@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from services.notify.channels.calendar import entry_of
 from services.notify.channels.carrier import Mail, TextMessage
 from services.notify.domain.dispatch import Due, Said
 from services.notify.domain.message import Channel, Kind, Language, Why
@@ -90,6 +91,7 @@ class Composer:
             html=self.templates.html(words, language),
             at=now,
             unsubscribe=self.unsubscribing.link(due) if self.unsubscribing else None,
+            calendar=entry_of(due.key.kind, appointment, language),
         )
         return mail, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
 

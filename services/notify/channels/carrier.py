@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from services.notify.channels.calendar import Entry
 from services.notify.domain.message import Language
 from services.notify.domain.outcome import Outcome
 from services.notify.renderer import Rendered, RenderedSms
@@ -20,7 +21,7 @@ from services.notify.renderer import Rendered, RenderedSms
 class Mail:
     """An e-mail to one person. `message_id` is the message's own: every attempt carries the same.
 
-    `unsubscribe` is the address of RFC 8058's one-click POST, for a kind of mail that can be switched off.
+    `calendar` is the booking's entry, where the mail changes what stands in a calendar. `unsubscribe` is the address of RFC 8058's one-click POST, for a kind of mail that can be switched off.
     """
 
     message_id: UUID
@@ -30,6 +31,7 @@ class Mail:
     html: str
     at: datetime
     unsubscribe: str | None = None
+    calendar: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
