@@ -33,6 +33,10 @@ class EventType(StrEnum):
     BOOKING_LAPSED = "yuyue.booking.lapsed.v1"
     WAITLIST_OFFERED = "yuyue.waitlist.offered.v1"
     PENALTY_CHANGED = "yuyue.penalty.changed.v1"
+    CONSENT_ASKED = "yuyue.consent.asked.v1"
+    QUEUE_MOVED = "yuyue.queue.moved.v1"
+    CASE_MOVED = "yuyue.case.moved.v1"
+    RELEASE_NEARING = "yuyue.release.nearing.v1"
     SIGN_IN_CODE_REQUESTED = "yuyue.sign_in.code_requested.v1"
     MESSAGE_EVIDENCE = "yuyue.message.evidence.v1"
 
@@ -49,6 +53,14 @@ class StepTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What somebody must do `lead_minutes` before the start, in words: to fast, to drink, to bring a form."""
+
+    lead_minutes: int
+    words: Words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookingChanged:
     """A booking as it stands at `version`; the event's type says what happened to it.
 
@@ -58,6 +70,8 @@ class BookingChanged:
     same words; it is None in every other event. `by` is the role of whoever did it. In `WAITLIST_OFFERED` the booking is
     the hold that is offered, and `hold_until`, in local words `local_hold_until`, is until when it can be accepted.
     An itinerary has its `steps` in order of time; service, venue and start are those of the first one.
+    `preparations` are to be told ahead, each at its own time. `alternatives` are the nearest free times in the words of
+    `local_start`, where a booking was cancelled by others than its holder and there are any.
     """
 
     booking_id: UUID
@@ -84,6 +98,8 @@ class BookingChanged:
     by: str | None = None
     local_hold_until: str | None = None
     steps: tuple[StepTold, ...] = ()
+    preparations: tuple[Preparation, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +122,76 @@ class PenaltyChanged:
     threshold: int
     until: datetime | None
     local_until: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentAsked:
+    """The second of a couple is asked to agree to a booking that is held for both; `account_id` is theirs.
+
+    `state` is `asked`, or `given`, `refused`, `withdrawn`, after which nothing is asked any more.
+    """
+
+    consent_id: UUID
+    version: int
+    state: str
+    account_id: UUID
+    contact: str | None
+    reference: str
+    service_name: Words
+    venue_name: Words
+    sensitive: bool
+    local_start: str
+    hold_until: datetime
+    local_hold_until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueMoved:
+    """Somebody waits in a venue's queue with `ticket`, and `ahead` others are still before them.
+
+    `state` is `waiting`, or `called`, `left`, after which nothing is told. Of use until `useful_until`.
+    """
+
+    ticket_id: UUID
+    version: int
+    state: str
+    account_id: UUID
+    contact: str | None
+    ticket: str
+    ahead: int
+    service_name: Words
+    venue_name: Words
+    sensitive: bool
+    useful_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseMoved:
+    """An application has come to another step; `step` says in words where it stands, `next_step` what follows."""
+
+    case_id: UUID
+    version: int
+    account_id: UUID
+    contact: str | None
+    reference: str
+    step: Words
+    next_step: Words
+    sensitive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseNearing:
+    """Somebody asked to be told before the places of a service open, at `opens_at`, in local words `local_opens`."""
+
+    watch_id: UUID
+    version: int
+    account_id: UUID
+    contact: str | None
+    service_name: Words
+    venue_name: Words
+    sensitive: bool
+    opens_at: datetime
+    local_opens: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +238,12 @@ class SignInMessage:
     language: str
 
 
-EventData = BookingChanged | PenaltyChanged | SignInCodeRequested | MessageEvidence
+NoticeData = PenaltyChanged | ConsentAsked | QueueMoved | CaseMoved | ReleaseNearing
+"""Events about something else than a booking that its person is told of."""
 
-DATA_OF: dict[
-    EventType, type[BookingChanged] | type[PenaltyChanged] | type[SignInCodeRequested] | type[MessageEvidence]
-] = {
+EventData = BookingChanged | NoticeData | SignInCodeRequested | MessageEvidence
+
+DATA_OF: dict[EventType, type[EventData]] = {
     EventType.BOOKING_HELD: BookingChanged,
     EventType.BOOKING_CONFIRMED: BookingChanged,
     EventType.BOOKING_MOVED: BookingChanged,
@@ -168,6 +255,10 @@ DATA_OF: dict[
     EventType.BOOKING_LAPSED: BookingChanged,
     EventType.WAITLIST_OFFERED: BookingChanged,
     EventType.PENALTY_CHANGED: PenaltyChanged,
+    EventType.CONSENT_ASKED: ConsentAsked,
+    EventType.QUEUE_MOVED: QueueMoved,
+    EventType.CASE_MOVED: CaseMoved,
+    EventType.RELEASE_NEARING: ReleaseNearing,
     EventType.SIGN_IN_CODE_REQUESTED: SignInCodeRequested,
     EventType.MESSAGE_EVIDENCE: MessageEvidence,
 }
@@ -195,7 +286,10 @@ BOOKING_SOURCE = "/yuyue/booking"
 BOOKING_STREAM = "yuyue-booking"
 """The stream on the bus that holds the booking service's events, and the subjects (event types) that go into it."""
 
-BOOKING_SUBJECTS = ("yuyue.booking.>", "yuyue.waitlist.>", "yuyue.penalty.>", "yuyue.sign_in.>")
+BOOKING_SUBJECTS = (
+    *("yuyue.booking.>", "yuyue.waitlist.>", "yuyue.penalty.>", "yuyue.sign_in.>"),
+    *("yuyue.consent.>", "yuyue.queue.>", "yuyue.case.>", "yuyue.release.>"),
+)
 
 NOTIFY_SOURCE = "/yuyue/notify"
 """CloudEvents `source` of the notify service."""

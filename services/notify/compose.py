@@ -12,13 +12,17 @@ from services.notify.channels.calendar import entry_of
 from services.notify.channels.carrier import Mail, TextMessage
 from services.notify.domain.dispatch import Due, Said
 from services.notify.domain.message import Channel, Kind, Language, Why
+from services.notify.domain.notice import Notice
 from services.notify.domain.preference import UNSUBSCRIBE, Subscription, locked_because, subscription_content
-from services.notify.domain.rendering import Appointment, Wording, language_of, values_of, wording_of
+from services.notify.domain.rendering import Appointment, Values, Wording, language_of, values_of, wording_of
 from services.notify.renderer import Rendered, Templates
 from services.notify.store.inbox import Entry
 from shared.contracts import Contact, SignInMessage, Words
 from shared.links import LinkSigner
 from shared.sealing import CannotOpen, Opener
+
+HELP_PHONE = "12345"
+"""The city's own hotline, where the operator names no other."""
 
 
 class Unsendable(Exception):  # noqa: N818 - it says what the message is
@@ -48,26 +52,22 @@ class Unsubscribing:
 class Composer:
     """Makes letters.
 
-    Every method raises `Unsendable` where there is no address, and `renderer.TemplateFault` where the words fail.
+    `help_phone` is the number that plain words name. Every method raises `Unsendable` where there is no address, and `renderer.TemplateFault` where the words fail.
     """
 
     templates: Templates
     opener: Opener
     unsubscribing: Unsubscribing | None = None
+    help_phone: str = HELP_PHONE
 
     def entry(self, due: Due) -> tuple[Entry, Said]:
         """Return what the in-app inbox shows, in both languages: the reader may change theirs afterwards."""
-        appointment = _appointment(due)
-        wording = wording_of(appointment)
-        chinese, english = (
-            self.templates.message(due.key.kind, language, wording, values_of(appointment, language))
-            for language in (Language.ZH_CN, Language.EN)
-        )
+        chinese, english = (self._message(due, language) for language in (Language.ZH_CN, Language.EN))
         fingerprint = sha256(chinese.fingerprint + english.fingerprint).digest()
         return (
             Entry(
                 due=due,
-                sensitive=appointment.sensitive,
+                sensitive=_about(due).sensitive,
                 title=Words(zh=chinese.title, en=english.title),
                 body=Words(zh=chinese.body, en=english.body),
             ),
@@ -76,33 +76,27 @@ class Composer:
 
     def mail(self, due: Due, now: datetime) -> tuple[Mail, Said]:
         """Return an e-mail in the reader's language."""
-        appointment, contact = _appointment(due), self._contact(due)
+        contact = self._contact(due)
         if not contact.email:
             raise Unsendable(Why.NO_EMAIL_ADDRESS)
         language = _language(due, contact)
-        words = self.templates.message(
-            due.key.kind, language, wording_of(appointment), values_of(appointment, language)
-        )
+        words = self._message(due, language)
         mail = Mail(
             message_id=due.id,
             to=contact.email,
             language=language,
             words=words,
-            html=self.templates.html(words, language),
+            html=self.templates.html(words, language, large=due.preferences.plain_words),
             at=now,
             unsubscribe=self.unsubscribing.link(due) if self.unsubscribing else None,
             calendar=entry_of(due.key.kind, appointment, language),
         )
         return mail, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
 
-    def words(self, due: Due) -> tuple[Rendered, Appointment, Said]:
+    def words(self, due: Due) -> tuple[Rendered, Said]:
         """Return title and body in the reader's language, for a channel that needs no address from the contact."""
-        appointment = _appointment(due)
-        language = due.preferences.language or self._language_of_account(due)
-        words = self.templates.message(
-            due.key.kind, language, wording_of(appointment), values_of(appointment, language)
-        )
-        return words, appointment, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
+        words = self._message(due, due.preferences.language or self._language_of_account(due))
+        return words, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
 
     def _language_of_account(self, due: Due) -> Language:
         try:
@@ -114,13 +108,22 @@ class Composer:
         """Return a text message: a one-time code, or a word about a booking, in the reader's language."""
         if due.key.kind is Kind.SIGN_IN_CODE:
             return self._sign_in_code(due)
-        appointment, contact = _appointment(due), self._contact(due)
+        contact = self._contact(due)
         if not contact.phone:
             raise Unsendable(Why.NO_PHONE_NUMBER)
         language = _language(due, contact)
-        words = self.templates.sms(due.key.kind, language, wording_of(appointment), values_of(appointment, language))
+        words = self.templates.sms(due.key.kind, language, *self._wording(due, language))
         letter = TextMessage(message_id=due.id, to=contact.phone, words=words)
         return letter, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
+
+    def _message(self, due: Due, language: Language) -> Rendered:
+        return self.templates.message(due.key.kind, language, *self._wording(due, language))
+
+    def _wording(self, due: Due, language: Language) -> tuple[Wording, Values]:
+        about = _about(due)
+        wording = wording_of(about, due.preferences)
+        values = values_of(about, language, wording, due.key.lead_minutes)
+        return wording, {**values, "help_phone": self.help_phone}
 
     def _sign_in_code(self, due: Due) -> tuple[TextMessage, Said]:
         message = self._sign_in(due)
@@ -150,7 +153,8 @@ def _language(due: Due, contact: Contact) -> Language:
     return due.preferences.language or language_of(contact.language)
 
 
-def _appointment(due: Due) -> Appointment:
-    if due.appointment is None:
-        raise ValueError(f"message {due.id} is about no booking that is known")
-    return due.appointment
+def _about(due: Due) -> Appointment | Notice:
+    about = due.appointment or due.notice
+    if about is None:
+        raise ValueError(f"message {due.id} is about nothing that is known")
+    return about

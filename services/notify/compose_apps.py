@@ -13,19 +13,20 @@ from services.notify.domain.dispatch import Due, Said
 
 def push(composer: Composer, due: Due, _now: datetime) -> tuple[Push, Said]:
     """Return a push to the devices of the message's reader."""
-    words, appointment, said = composer.words(due)
+    words, said = composer.words(due)
+    subject = due.key.subject_id
     content = content_of(
         words.title,
         words.body,
-        tag=str(appointment.booking_id),
+        tag=str(subject),
         message_id=str(due.id),
-        booking_id=str(appointment.booking_id),
+        booking_id=str(subject),
         kind=due.key.kind.value,
     )
     letter = Push(
         message_id=due.id,
         account_id=due.key.recipient_id,
-        about=appointment.booking_id,
+        about=subject,
         urgency=due.urgency,
         expires_at=due.expires_at,
         content=content,

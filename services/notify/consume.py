@@ -9,12 +9,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.notify.domain.message import NOBODY, Reach
-from services.notify.domain.planning import Circumstances, Rules, plan_booking, plan_sign_in
+from services.notify.domain.notice import Noticed, noticed, plan_notice
+from services.notify.domain.planning import HELD, Circumstances, Rules, plan_booking, plan_sign_in
 from services.notify.domain.rendering import appointment_of
-from services.notify.store import bindings, bookings, messages, preferences
+from services.notify.domain.saying import Listener
+from services.notify.store import bindings, bookings, messages, notices, preferences
 from services.notify.store.database import Connection
 from shared.clock import Clock
-from shared.contracts import BookingChanged, Event, SignInCodeRequested
+from shared.contracts import (
+    BookingChanged,
+    CaseMoved,
+    ConsentAsked,
+    Event,
+    EventType,
+    PenaltyChanged,
+    QueueMoved,
+    ReleaseNearing,
+    SignInCodeRequested,
+)
 from shared.sealing import CannotOpen, Opener
 
 _log = logging.getLogger(__name__)
@@ -37,6 +49,8 @@ class Planner:
             case SignInCodeRequested() as request:
                 plan = plan_sign_in(request, now)
                 await messages.plan(tx, plan.messages, event.id, now, sealed=request.sealed)
+            case PenaltyChanged() | ConsentAsked() | QueueMoved() | CaseMoved() | ReleaseNearing() as data:
+                await self._noticed(tx, event, noticed(data, now), now)
 
     async def _booking_changed(self, tx: Connection, event: Event, booking: BookingChanged, now: datetime) -> None:
         subject = (booking.booking_id, booking.version)
@@ -44,13 +58,34 @@ class Planner:
         bound = await bindings.channels_of(tx, booking.account_id)
         reach = replace(self._reach(booking.contact or contact_before), bound=bound)
         wanted = await preferences.of_account(tx, booking.account_id)
+        if known is not None:
+            known = replace(known, said=await messages.said(tx, subject, now))
         circumstances = Circumstances(known=known, reach=reach, rules=self.rules, now=now, preferences=wanted)
         plan = plan_booking(event.type, booking, circumstances)
         if plan.silence is not None:
             await messages.note_silence(tx, subject, plan.silence, event.id, now)
-        if plan.supersede is None or not await bookings.keep(tx, appointment_of(booking), booking.contact, now):
+        offered = event.type is EventType.WAITLIST_OFFERED or (known is not None and known.offered)
+        kept = appointment_of(booking, named=wanted.names_sensitive, offered=offered and booking.state == HELD)
+        if plan.supersede is None or not await bookings.keep(tx, kept, booking.contact, now):
             return
         if known is not None:  # of a booking heard of for the first time there is nothing older to end
+            await messages.supersede(tx, subject, plan.supersede, event.id, now)
+        await messages.plan(tx, plan.messages, event.id, now)
+
+    async def _noticed(self, tx: Connection, event: Event, found: Noticed, now: datetime) -> None:
+        notice = found.notice
+        subject = (notice.subject_id, notice.version)
+        known, contact_before = await notices.known(tx, notice.subject_id)
+        bound = await bindings.channels_of(tx, notice.account_id)
+        reach = replace(self._reach(found.contact or contact_before), bound=bound)
+        wanted = await preferences.of_account(tx, notice.account_id)
+        listener = Listener(reach=reach, rules=self.rules, now=now, preferences=wanted)
+        plan = plan_notice(found, known, listener)
+        if plan.silence is not None:
+            await messages.note_silence(tx, subject, plan.silence, event.id, now)
+        if plan.supersede is None or not await notices.keep(tx, notice, found.contact, now):
+            return
+        if known is not None:
             await messages.supersede(tx, subject, plan.supersede, event.id, now)
         await messages.plan(tx, plan.messages, event.id, now)
 

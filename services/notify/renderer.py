@@ -2,10 +2,12 @@
 
 The law: a template that could fail when a message is due fails when the service starts. Every kind has both languages
 and every wording it may need; every variable used is declared in `domain.rendering`, and every required one is used
-in the body; each template is rendered with its samples. A template file is never changed once messages bear its
-version: a new wording is a new file, `<kind>.v<version>.yaml`, and new messages take the highest.
+in the body; whatever channel the kind goes by, there are words for it; each template is rendered with its samples, and
+with longer ones, and fits the channel. A template file is never changed once messages bear its version: a new wording
+is a new file, `<kind>.v<version>.yaml`, and new messages take the highest.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,10 +21,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from services.notify.domain.message import Kind, Language
-from services.notify.domain.rendering import VARIABLES, Variable, Wording, in_language
+from services.notify.domain.limits import BODY, SMS_TEXT, SMS_VARIABLE, TITLE, Limit, cut, faults, longer
+from services.notify.domain.message import Channel, Kind, Language
+from services.notify.domain.preference import CHANNELS
+from services.notify.domain.rendering import HELP, Values, Wording, in_language
+from services.notify.domain.telling import telling
+from services.notify.domain.vocabulary import VARIABLES, Variable
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+_BLANK_LINES = re.compile(r"\n\s*\n\s*")
+"""What an optional line that is not there leaves behind."""
 
 _SECTIONS = {"title", "body", "sms"}
 _SMS_FIELDS = {"code", "text", "sample"}
@@ -86,6 +95,11 @@ class _Place:
     def name(self) -> str:
         return f"{self.kind.value}/{self.language.value}/{self.wording.value}"
 
+    @property
+    def ordinary(self) -> "_Place":
+        """The place whose words stand in where there are none in plain words."""
+        return _Place(self.kind, self.language, self.wording.ordinary)
+
 
 class Templates:
     """Every template of the service, checked. Made by `load_templates`."""
@@ -96,38 +110,47 @@ class Templates:
         self._sms_codes = sms_codes
 
     def message(self, kind: Kind, language: Language, wording: Wording, values: Mapping[str, str]) -> Rendered:
-        """Render title and body.
+        """Render title and body; a kind without plain words says the ordinary ones, and whom to call.
 
         Raises:
             TemplateFault: there is no such message (a sign-in code goes by SMS alone), or a value is missing.
         """
         place = _Place(kind, language, wording)
-        words = self._words[place]
+        words = self._words.get(place)
+        help_line = ""
+        if words is None:
+            place = place.ordinary
+            words, help_line = self._words[place], in_language(HELP, language)
         if words.title is None or words.body is None:
             raise TemplateFault(f"{place.name} has no title and body")
-        title = " ".join(_render(words.title, values, place.name).split())
-        body = _render(words.body, values, place.name).strip()
+        title = cut(" ".join(_render(words.title, values, place.name).split()), TITLE.most)
+        body = _BLANK_LINES.sub("\n\n", _render(words.body, values, place.name)).strip()
+        if help_line:
+            body = f"{body}\n\n{help_line.format(values['help_phone'])}"
         fingerprint = sha256(f"{title}\n\n{body}".encode()).digest()
         return Rendered(template=place.name, version=words.version, title=title, body=body, fingerprint=fingerprint)
 
-    def html(self, rendered: Rendered, language: Language) -> str:
+    def html(self, rendered: Rendered, language: Language, *, large: bool = False) -> str:
         """Return the HTML part of a mail: the same words as the plain text, escaped, large enough for older eyes.
+
+        `large`: half as large again, for whoever asked for it.
 
         It loads nothing from anywhere and has no link, so that nothing can be tracked or triggered by opening it.
         """
         paragraphs = [paragraph.splitlines() for paragraph in rendered.body.split("\n\n")]
-        return self._layout.render(title=rendered.title, paragraphs=paragraphs, language=language.value)
+        return self._layout.render(title=rendered.title, paragraphs=paragraphs, language=language.value, large=large)
 
     def sms(self, kind: Kind, language: Language, wording: Wording, values: Mapping[str, str]) -> RenderedSms:
-        """Render a text message.
+        """Render a text message; it is short in every wording, so plain words have none of their own.
 
         Raises:
             TemplateFault: there is no text message of that kind, or a value is missing.
         """
-        place = _Place(kind, language, wording)
+        place = _Place(kind, language, wording).ordinary
         words = self._words[place]
         if words.sms is None:
             raise TemplateFault(f"{place.name} has no sms section")
+        values = {name: cut(" ".join(value.split()), SMS_VARIABLE.most) for name, value in values.items()}
         text = _render(words.sms.text, values, place.name).strip()
         return RenderedSms(
             template=place.name,
@@ -171,7 +194,7 @@ def _layout(path: Path) -> Template:
     """Compile the HTML layout with escaping on, and see that it does escape."""
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=True)
     layout = environment.from_string(path.read_text(encoding="utf-8"))
-    if "<&>" in layout.render(title="<&>", paragraphs=[["<&>"]], language=Language.EN.value):
+    if "<&>" in layout.render(title="<&>", paragraphs=[["<&>"]], language=Language.EN.value, large=False):
         raise TemplateFault(f"{path.name} does not escape what it shows")
     return layout
 
@@ -212,21 +235,54 @@ def _read(
     variables = VARIABLES[place.kind][place.wording]
     values = {variable.name: in_language(variable.sample, place.language) for variable in variables}
     title = body = sms = None
+    _complete(place, section, where)
+    _tells_nothing(place, section, where)
     if "title" in section:
         title, _ = _compile(environment, section["title"], variables, f"{where}, title")
         body, used = _compile(environment, section["body"], variables, f"{where}, body")
         _require({variable.name for variable in variables if variable.required} - used, f"{where}, body")
-        _render(title, values, where)
-        _render(body, values, where)
+        _fits(title, values, TITLE, f"{where}, title")
+        _fits(body, values, BODY, f"{where}, body")
     if "sms" in section:
         given = section["sms"]
         if not isinstance(given, dict) or set(given) - _SMS_FIELDS or not {"code", "text"} <= set(given):
             raise TemplateFault(f"{where}: sms has a code and a text")
         text, used = _compile(environment, given["text"], variables, f"{where}, sms")
         _require({"reference", "code"} & {variable.name for variable in variables} - used, f"{where}, sms")
-        _render(text, values, where)
+        _fits(text, {name: values[name] for name in used}, SMS_TEXT, f"{where}, sms", each=SMS_VARIABLE)
         sms = _Sms(code=str(given["code"]), text=text, parameters=_in_order(environment, given["text"], used))
     return _Words(version=version, title=title, body=body, sms=sms)
+
+
+def _complete(place: _Place, section: Mapping[str, Any], where: str) -> None:
+    """See that there are words for every channel that the kind goes by; plain words have no text message."""
+    channels = CHANNELS[place.kind]
+    digest = place.kind is Kind.DIGEST
+    if (digest or set(channels) - {Channel.SMS}) and "body" not in section:
+        raise TemplateFault(f"{where}: needs a title and a body")
+    plain = place.wording is not place.wording.ordinary
+    if (digest or Channel.SMS in channels) and "sms" not in section and not plain:
+        raise TemplateFault(f"{where}: needs an sms section")
+
+
+def _tells_nothing(place: _Place, section: Mapping[str, Any], where: str) -> None:
+    """See that a neutral wording has no word that says what a sensitive service is about."""
+    sms = section.get("sms")
+    texts = [section.get("title"), section.get("body"), sms.get("text") if isinstance(sms, dict) else None]
+    found = [word for text in texts if isinstance(text, str) for word in telling(text)]
+    if place.wording.ordinary is Wording.NEUTRAL and found:
+        raise TemplateFault(f"{where}: tells what it is about by {', '.join(found)}")
+
+
+def _fits(template: Template, values: Values, limit: Limit, where: str, each: Limit | None = None) -> None:
+    """See that the text keeps to `limit` with its samples and with longer ones, and each value of them to `each`."""
+    for given in (values, longer(values)):
+        tried = {name: value if each is None else cut(value, each.most) for name, value in given.items()}
+        found = [*faults(_render(template, tried, where).strip(), limit)]
+        for name, value in tried.items():
+            found += [f"{name}: {fault}" for fault in faults(value, each)] if each is not None else []
+        if found:
+            raise TemplateFault(f"{where}: {found[0]}")
 
 
 def _compile(

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.notify.domain.message import Kind
+from services.notify.domain.saying import WORTH_A_TEXT
 from shared.settings import Settings
 
 Positive = Annotated[int, Field(gt=0)]
@@ -81,8 +82,13 @@ class NotifySettings(Settings):
     sms_sign_name: str = Field(
         default="", description="The approved signature that stands before every text message, for example 大连预约."
     )
+    help_phone: str = Field(
+        default="12345",
+        pattern=r"^[0-9+() -]{3,20}$",
+        description="The number that messages in plain words name, for whoever would rather call.",
+    )
     sms_kinds: frozenset[Kind] = Field(
-        default=frozenset({Kind.SIGN_IN_CODE}),
+        default=WORTH_A_TEXT,
         description='Kinds of messages that are worth the price of a text message, as JSON: `["sign_in_code", "reminder"]`.',
     )
     sms_template_codes: dict[str, str] = Field(

@@ -28,7 +28,7 @@ class InboxMessage:
     id: UUID
     sequence: int
     kind: Kind
-    booking_id: UUID
+    subject_id: UUID
     sensitive: bool
     title: Words
     body: Words
@@ -157,7 +157,7 @@ def _message(row: Row[tuple[object, ...]]) -> InboxMessage:
         id=row.id,
         sequence=row.sequence,
         kind=Kind(row.kind),
-        booking_id=row.subject_id,
+        subject_id=row.subject_id,
         sensitive=row.sensitive,
         title=Words(zh=row.title_zh, en=row.title_en),
         body=Words(zh=row.body_zh, en=row.body_en),

@@ -86,7 +86,7 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
             clock=clock,
         )
         unsubscribing = Unsubscribing(LinkSigner(settings.key_folder), settings.public_url)
-        composer = Composer(templates, opener, unsubscribing)
+        composer = Composer(templates, opener, unsubscribing, settings.help_phone)
         delivery = Delivery(
             engine=engine,
             composer=composer,

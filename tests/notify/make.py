@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from shared.clock import SHANGHAI
-from shared.contracts import BookingChanged, Event, EventType, SignInCodeRequested, Words
+from shared.contracts import BookingChanged, Event, EventType, NoticeData, PenaltyChanged, SignInCodeRequested, Words
 
 NOW = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 """Friday 20 November 2026, 10:00 in Asia/Shanghai."""
@@ -27,6 +27,7 @@ _STATE_OF: dict[EventType, str] = {
     EventType.BOOKING_COMPLETED: "completed",
     EventType.BOOKING_NO_SHOW: "no_show",
     EventType.BOOKING_LAPSED: "lapsed",
+    EventType.WAITLIST_OFFERED: "held",
 }
 
 
@@ -64,6 +65,31 @@ def event(kind: EventType, data: BookingChanged, number: int | None = None) -> E
     """The event of `kind` about a booking, its state set to fit."""
     fitting = replace(data, state=_STATE_OF[kind])
     return Event(id=uuid4(), type=kind, subject=data.booking_id, time=NOW, data=fitting, number=number)
+
+
+def notice(kind: EventType, data: NoticeData, subject: UUID) -> Event:
+    """An event about something that is no booking."""
+    return Event(id=uuid4(), type=kind, subject=subject, time=NOW, data=data)
+
+
+def penalty(**changes: Any) -> PenaltyChanged:
+    """A first strike of three at the sports courts."""
+    return replace(
+        PenaltyChanged(
+            penalty_id=uuid4(),
+            version=1,
+            state="warned",
+            account_id=RESIDENT,
+            contact=None,
+            scope=Words("体育场地", "Sports courts"),
+            sensitive=False,
+            count=1,
+            threshold=3,
+            until=None,
+            local_until=None,
+        ),
+        **changes,
+    )
 
 
 def code_requested(sealed: str, expires_at: datetime, number: int | None = None) -> Event:

@@ -13,6 +13,7 @@ from shared.contracts import Event, EventType
 from tests.notify.make import NEIGHBOUR, NOW, RESIDENT, STARTS_AT, booking, event
 from tests.notify.town import Town
 
+MAIL = "wang@example.test"
 TEXTS = Rules(sms_kinds=frozenset(Kind))
 EIGHT_THIRTY = STARTS_AT.replace(hour=8, minute=30)
 EVENING = EIGHT_THIRTY.replace(hour=20) - timedelta(days=1)
@@ -31,8 +32,9 @@ async def choose(town: Town, wanted: Preferences) -> None:
         await preferences.keep(tx, RESIDENT, wanted, "key", town.clock())
 
 
-async def booked(town: Town, **changes: Any) -> None:
-    told_of = booking(contact=town.keys.contact(), **{"starts_at": EIGHT_THIRTY, "reminders": (120,), **changes})
+async def booked(town: Town, email: str | None = None, **changes: Any) -> None:
+    """A booking of somebody who has a telephone alone, unless `email` is given."""
+    told_of = booking(contact=town.keys.contact(email), **{"starts_at": EIGHT_THIRTY, "reminders": (120,), **changes})
     await town.hear(event(EventType.BOOKING_CONFIRMED, told_of))
     await town.deliver()
 
@@ -41,15 +43,15 @@ def texts(town: Town) -> int:
     return len(town.gateway.seen)
 
 
-async def test_an_early_reminder_rings_in_the_evening_before_and_lies_in_the_mailbox_at_its_time(town: Town) -> None:
+async def test_an_early_reminder_rings_in_the_evening_before_and_lies_in_the_inbox_at_its_time(town: Town) -> None:
     await booked(town)
-    assert (texts(town), len(town.mailbox.seen)) == (1, 1), "confirmed at ten in the morning"
+    assert (texts(town), len(await town.inbox())) == (1, 1), "confirmed at ten in the morning"
     await town.live_until(EVENING - SECOND, step=timedelta(hours=6))
     assert texts(town) == 1
     await town.live_until(EVENING)
-    assert (texts(town), len(town.mailbox.seen)) == (2, 1)
+    assert (texts(town), len(await town.inbox())) == (2, 1)
     await town.live_until(EIGHT_THIRTY - timedelta(hours=2))
-    assert (texts(town), len(town.mailbox.seen)) == (2, 2)
+    assert (texts(town), len(await town.inbox())) == (2, 2)
     log = await town.rows(
         "SELECT d.why FROM decisions d JOIN messages m ON m.id = d.message_id"
         " WHERE m.channel = 'sms' AND m.kind = 'reminder' ORDER BY d.id"
@@ -58,9 +60,9 @@ async def test_an_early_reminder_rings_in_the_evening_before_and_lies_in_the_mai
 
 
 async def test_an_outage_that_lasts_into_the_night_silences_a_reminder_and_holds_a_confirmation(town: Town) -> None:
-    told_of = booking(starts_at=EIGHT_THIRTY, reminders=(120,), contact=town.keys.contact())
+    told_of = booking(starts_at=EIGHT_THIRTY, reminders=(120,), contact=town.keys.contact(None))
     await town.hear(event(EventType.BOOKING_CONFIRMED, told_of))
-    later = booking(starts_at=EIGHT_THIRTY + timedelta(days=1), reminders=(), contact=town.keys.contact())
+    later = booking(starts_at=EIGHT_THIRTY + timedelta(days=1), reminders=(), contact=town.keys.contact(None))
     town.clock.set(EVENING - timedelta(minutes=1))
     await town.hear(event(EventType.BOOKING_CONFIRMED, later))
     town.clock.set(EVENING + timedelta(hours=2))
@@ -104,8 +106,8 @@ async def test_whoever_wants_no_quiet_hours_is_reminded_at_the_time_itself(town:
 
 async def test_what_is_switched_off_before_it_is_planned_is_suppressed_for_that_person_alone(town: Town) -> None:
     await choose(town, Preferences(version=2, off=frozenset({(Kind.CONFIRMATION, Channel.EMAIL)})))
-    await booked(town)
-    await booked(town, account_id=NEIGHBOUR)
+    await booked(town, MAIL)
+    await booked(town, MAIL, account_id=NEIGHBOUR)
     states = await town.rows(
         "SELECT recipient_id, state, why FROM messages WHERE channel = 'email' AND kind = 'confirmation'"
     )
@@ -115,7 +117,7 @@ async def test_what_is_switched_off_before_it_is_planned_is_suppressed_for_that_
 
 
 async def test_what_is_switched_off_after_it_was_planned_does_not_leave_either(town: Town) -> None:
-    await booked(town)
+    await booked(town, MAIL)
     await choose(
         town, Preferences(version=2, off=frozenset({(Kind.REMINDER, Channel.EMAIL)}), reminders_off=frozenset())
     )
@@ -126,7 +128,7 @@ async def test_what_is_switched_off_after_it_was_planned_does_not_leave_either(t
 
 
 async def test_a_lead_time_switched_off_later_is_off_in_the_inbox_too(town: Town) -> None:
-    await booked(town)
+    await booked(town, MAIL)
     await choose(town, Preferences(version=2, reminders_off=frozenset({120})))
     await town.live_until(EIGHT_THIRTY, step=timedelta(hours=2))
     for channel in set(Channel) - OPT_IN:
@@ -136,7 +138,7 @@ async def test_a_lead_time_switched_off_later_is_off_in_the_inbox_too(town: Town
 
 async def test_a_row_that_says_so_all_the_same_does_not_silence_a_cancellation(town: Town) -> None:
     await choose(town, Preferences(version=2, off=frozenset({(Kind.CANCELLATION, Channel.EMAIL)})))
-    await booked(town)
+    await booked(town, MAIL)
     (told_of,) = town.feed
     assert isinstance(told_of, Event)
     await town.hear(event(EventType.BOOKING_CANCELLED, booking(booking_id=told_of.subject, version=2)))
@@ -146,7 +148,7 @@ async def test_a_row_that_says_so_all_the_same_does_not_silence_a_cancellation(t
 
 async def test_the_language_chosen_for_messages_is_stronger_than_the_accounts(town: Town) -> None:
     await choose(town, Preferences(version=2, language=Language.EN))
-    await booked(town)
+    await booked(town, MAIL)
     assert [mail["Content-Language"] for mail in town.mailbox.seen] == ["en"]
     assert town.mailbox.seen[0]["Subject"].startswith("Booked: ")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from services.notify.domain.message import Kind
+from services.notify.domain.message import NOTICES, Kind
 from services.notify.views import InboxMessage
 from shared.clock import SHANGHAI
 from shared.contracts import Words
@@ -17,6 +17,7 @@ EXAMPLE: dict[str, Any] = {
     "sequence": 7,
     "kind": "reminder",
     "booking_id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1907",
+    "subject_id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1907",
     "sensitive": False,
     "title": {"zh": "预约提醒：羽毛球1号场，11月28日 16:30", "en": "Reminder: Badminton court 1, 28 Nov 16:30"},
     "body": {
@@ -34,7 +35,8 @@ class MessageShown(Shown):
     id: UUID
     sequence: Annotated[int, Field(description="Its number in this inbox: 1, 2, 3 … without a gap.")]
     kind: Kind
-    booking_id: Annotated[UUID, Field(description="The booking that it speaks of.")]
+    booking_id: Annotated[UUID | None, Field(description="The booking that it speaks of; null where it is about none.")]
+    subject_id: Annotated[UUID, Field(description="What it speaks of: the booking, or a penalty, queue ticket, case …")]
     sensitive: Annotated[bool, Field(description="Its words name neither service nor venue, on purpose.")]
     title: Annotated[Words, Field(description="One line, in both languages.")]
     body: Annotated[Words, Field(description="Plain text in both languages; an empty line parts paragraphs.")]
@@ -50,7 +52,8 @@ def message_shown(message: InboxMessage) -> MessageShown:
         id=message.id,
         sequence=message.sequence,
         kind=message.kind,
-        booking_id=message.booking_id,
+        booking_id=None if message.kind in NOTICES else message.subject_id,
+        subject_id=message.subject_id,
         sensitive=message.sensitive,
         title=message.title,
         body=message.body,

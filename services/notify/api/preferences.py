@@ -114,6 +114,7 @@ _READ = documented()
 _WRITE = documented_write(
     *(Reason.IF_MATCH_INVALID, Reason.STALE_VERSION, Reason.IDEMPOTENCY_KEY_REUSED),
     *(Reason.INBOX_STAYS_ON, Reason.VENUE_NEWS_STAYS_ON, Reason.SIGN_IN_CODE_STAYS_ON),
+    *(Reason.CONSENT_REQUEST_STAYS_ON, Reason.PENALTY_NEWS_STAYS_ON),
     *(Reason.NO_SUCH_CHOICE, Reason.QUIET_HOURS_INVALID),
     if_match=True,
 )

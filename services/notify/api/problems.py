@@ -167,6 +167,23 @@ TABLE: ProblemTable = {
             "A sign-in code is sent only when you ask for it, and without it you could not sign in, so it stays on.",
         ),
     ),
+    Reason.CONSENT_REQUEST_STAYS_ON: ProblemText(
+        422,
+        Words("征求同意的通知不能关闭", "Requests for consent stay on"),
+        Words(
+            "征求您同意的通知不能关闭，否则别人为您保留的名额会因无人答复而失效。不同意时请在“我的预约”中拒绝。",
+            "A request for your consent cannot be switched off, or a place kept for you would be lost without an answer."
+            " If you do not agree, refuse it there.",
+        ),
+    ),
+    Reason.PENALTY_NEWS_STAYS_ON: ProblemText(
+        422,
+        Words("限制预约的通知不能关闭", "News of a bar stays on"),
+        Words(
+            "暂停网上预约的通知不能关闭：您应当知道原因、截止时间，以及如何申诉。",
+            "News that you may not book online cannot be switched off: you must learn why, until when, and how to appeal.",
+        ),
+    ),
     Reason.NO_SUCH_CHOICE: ProblemText(
         422,
         Words("没有这一选项", "No such choice"),

@@ -30,6 +30,15 @@ _HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schem
 _NAMES = {
     Kind.CONFIRMATION: Words("预约成功邮件", "mails that confirm a booking"),
     Kind.REMINDER: Words("预约提醒邮件", "mails that remind you of a booking"),
+    Kind.PREPARATION: Words("来前准备邮件", "mails that say what to prepare"),
+    Kind.PARTY_CHANGED: Words("同行人变动邮件", "mails that say that a party has changed"),
+    Kind.WAITLIST_OFFER: Words("候补到号邮件", "mails that offer a place you waited for"),
+    Kind.OFFER_LAPSED: Words("候补名额让出邮件", "mails that say that an offer ended"),
+    Kind.FEEDBACK: Words("征求意见邮件", "mails that ask how it was"),
+    Kind.PENALTY_WARNING: Words("违约记录邮件", "mails that say that a strike was counted"),
+    Kind.PENALTY_END: Words("恢复网上预约邮件", "mails that say that you can book again"),
+    Kind.CASE_STEP: Words("办理进度邮件", "mails that say where your application stands"),
+    Kind.RELEASE_REMINDER: Words("放号提醒邮件", "mails that remind you of places that open"),
 }
 """Every kind of mail that can be switched off; a test holds this equal to the locks."""
 

@@ -9,20 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from services.notify.domain.cascade import LOUD, reached
 from services.notify.domain.lifecycle import Action, State, next_state
-from services.notify.domain.message import BusinessKey, Evidence, Urgency, Why
+from services.notify.domain.message import BusinessKey, Channel, Evidence, Urgency, Why
+from services.notify.domain.notice import Notice
 from services.notify.domain.outcome import Outcome
 from services.notify.domain.preference import DEFAULTS, Preferences
-from services.notify.domain.quiet_hours import HARM, LOUD, About, Act, Timing, decide, late_from
+from services.notify.domain.quiet_hours import HARM, Act, Timing, decide
 from services.notify.domain.rendering import Appointment
 from services.notify.domain.retry import Tried, after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A message as its row stands, with what is now known of the booking it speaks of (None for a sign-in code).
+    """A message as its row stands, with what is now known of what it speaks of: a booking, a notice, or a code.
 
-    `preferences` are those of its reader, as they are now.
+    `preferences` are those of its reader, as they are now. `elsewhere`: of a further step of a cascade, what is known of
+    the same message on other channels; None where it goes in any case.
     """
 
     id: UUID
@@ -37,6 +40,9 @@ class Due:
     appointment: Appointment | None
     contact: str | None
     preferences: Preferences = DEFAULTS
+    notice: Notice | None = None
+    late_from: datetime | None = None
+    elsewhere: tuple[tuple[Channel, Evidence], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,8 @@ def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
 
     A message found in `sending` had its lease run out there: a worker died between the record of the attempt and the
     record of its outcome, and nobody knows whether the message left. Preferences and quiet hours are looked at again:
-    they may have changed since it was planned, and an outage or a pause may have carried it into the night.
+    they may have changed since it was planned, and an outage or a pause may have carried it into the night. A further step
+    of a cascade ends here if its reader is known to have been reached meanwhile.
     """
     if due.state is State.SENDING:
         return Move(due=due, action=Action.DOUBT, why=Why.LEASE_RAN_OUT, visible_at=now)
@@ -94,21 +101,18 @@ def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
     unwanted = due.preferences.obstacle(key.kind, key.channel, key.lead_minutes)
     if unwanted is not None:
         return Move(due=due, action=Action.SUPPRESS, why=unwanted)
+    if due.elsewhere is not None and reached(HARM[key.kind], due.elsewhere):
+        return Move(due=due, action=Action.SUPPRESS, why=Why.REACHED_OTHERWISE)
     return _at_night(due, now) or Move(due=due, action=Action.CLAIM, why=Why.TAKEN, lease=lease)
 
 
 def _at_night(due: Due, now: datetime) -> Move | None:
     """Return what becomes of a message that would ring in its reader's quiet hours; None where it may go."""
-    if due.appointment is None or due.key.channel not in LOUD:
+    if due.key.channel not in LOUD:
         return None
-    about = About(
-        starts_at=due.appointment.starts_at,
-        local_start_before=due.appointment.local_start_before,
-        lead_minutes=due.key.lead_minutes,
-    )
     timing = Timing(
         due_at=now,
-        late_from=late_from(due.key.kind, about, due.expires_at),
+        late_from=due.late_from or due.expires_at,
         useful_until=due.expires_at,
         harm=HARM[due.key.kind],
         loud=True,

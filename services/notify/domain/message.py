@@ -17,6 +17,32 @@ class Kind(StrEnum):
     CANCELLATION = "cancellation"
     HOLD_LAPSED = "hold_lapsed"
     SIGN_IN_CODE = "sign_in_code"
+    PREPARATION = "preparation"
+    """What to do before coming, such as to fast."""
+    PARTY_CHANGED = "party_changed"
+    CLOSURE = "closure"
+    """The house cancelled, not the resident: it says sorry and names other times."""
+    WAITLIST_OFFER = "waitlist_offer"
+    OFFER_LAPSED = "offer_lapsed"
+    CONSENT_REQUEST = "consent_request"
+    FEEDBACK = "feedback"
+    PENALTY_WARNING = "penalty_warning"
+    PENALTY_BAR = "penalty_bar"
+    PENALTY_END = "penalty_end"
+    QUEUE_NEAR = "queue_near"
+    CASE_STEP = "case_step"
+    RELEASE_REMINDER = "release_reminder"
+    DIGEST = "digest"
+    """Several reminders of one person as one message; it is never planned, but made of what is due together."""
+
+
+NOTICES: frozenset[Kind] = frozenset(
+    {
+        *(Kind.PENALTY_WARNING, Kind.PENALTY_BAR, Kind.PENALTY_END, Kind.CONSENT_REQUEST),
+        *(Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER),
+    }
+)
+"""Kinds that speak of something else than a booking of their reader's."""
 
 
 class Channel(StrEnum):
@@ -75,6 +101,20 @@ class Why(StrEnum):
     CANCELLED = "cancelled"
     HOLD_RAN_OUT = "hold_ran_out"
     CODE_REQUESTED = "code_requested"
+    PARTY_SMALLER = "party_smaller"
+    CLOSED = "closed"
+    OFFERED = "offered"
+    OFFER_RAN_OUT = "offer_ran_out"
+    COMPLETED = "completed"
+    CONSENT_NEEDED = "consent_needed"
+    STRIKE_COUNTED = "strike_counted"
+    BARRED = "barred"
+    BAR_ENDED = "bar_ended"
+    TURN_NEAR = "turn_near"
+    STEP_REACHED = "step_reached"
+    OPENS_SOON = "opens_soon"
+    CORRECTS_WHAT_WAS_SENT = "corrects_what_was_sent"
+    IF_NOT_REACHED = "if_not_reached"
     # when
     BY_DAY = "by_day"
     MAKES_NO_SOUND = "makes_no_sound"
@@ -101,11 +141,13 @@ class Why(StrEnum):
     REMINDER_TIME_SWITCHED_OFF = "reminder_time_switched_off"
     QUIET_HOURS_INBOX_HAS_IT = "quiet_hours_inbox_has_it"
     QUIET_HOURS_TOO_LATE = "quiet_hours_too_late"
+    REACHED_OTHERWISE = "reached_otherwise"
     # superseded
     BOOKING_CANCELLED = "booking_cancelled"
     BOOKING_CHECKED_IN = "booking_checked_in"
     BOOKING_OVER = "booking_over"
     NEWER_VERSION = "newer_version"
+    NOT_ASKED_ANY_MORE = "not_asked_any_more"
     # on the way
     TAKEN = "taken"
     WRITTEN = "written"
@@ -152,7 +194,11 @@ class BusinessKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A message as planning leaves it: `planned` for `due_at`, or `suppressed` for a reason that stays visible."""
+    """A message as planning leaves it: `planned` for `due_at`, or `suppressed` for a reason that stays visible.
+
+    From `late_from` on its reader can do less with it than was meant; None: never before `expires_at`.
+    `only_without_evidence`: a further step of the cascade, for whoever no earlier channel is known to have reached.
+    """
 
     key: BusinessKey
     due_at: datetime
@@ -160,6 +206,8 @@ class Planned:
     urgency: Urgency
     state: State
     why: Why
+    late_from: datetime | None = None
+    only_without_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What an event makes us say, to whom it cannot be said, and what we no longer say. Pure: time is an argument.
+"""What an event about a booking makes us say, to whom it cannot be said, and what we no longer say. Pure.
 
 The law: a message speaks of one version of one thing. An event that is not newer than what is known plans nothing;
 one that is newer puts an end to every message of an older version that can still be stopped.
@@ -7,23 +7,28 @@ A reminder that would have been due by the time its booking is confirmed is drop
 late: the confirmation, which goes at that very moment, says the same. A hold gets no message, for its holder is
 looking at it; moving a hold is no news either. A booking that moves ends the reminders of its old time, plans those of
 the new one, and is told with both times: whoever reads only one of two messages must know which to keep. A party that
-gets smaller is reminded as before: whoever took a member out has seen it done. A hold that ran out gets a line in the
-in-app inbox alone: whoever believes that a place is booked must be able to find out that it is not, and nobody wants
-mail for a page they closed.
+gets smaller is told how many are left, and reminded as before. A hold that ran out gets a line in the in-app inbox
+alone: whoever believes that a place is booked must be able to find out that it is not, and nobody wants mail for a page
+they closed. A place offered from the waiting list is a hold that its holder does not look at: it is told at once, with
+its deadline, and so is its end.
 
-What its reader has switched off is suppressed and says so; when a message goes is decided in `quiet_hours`.
+What went out and became wrong is corrected where it went: a move or cancellation is also told on every channel that
+carried a message of an older version whose use is not over, whatever that channel costs. When the house cancels, not
+the resident, it says sorry and names other times; those who would leave home first hear of it first.
+
+When a message goes and by which channels is decided in `saying`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from services.notify.domain.lifecycle import State
-from services.notify.domain.message import OPT_IN, BusinessKey, Channel, Kind, Planned, Reach, Urgency, Why
-from services.notify.domain.preference import CHANNELS, DEFAULTS, Preferences
-from services.notify.domain.quiet_hours import HARM, LOUD, About, Decision, Timing, decide, late_from
+from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Urgency, Why
+from services.notify.domain.quiet_hours import About, late_from, offer_late_from
 from services.notify.domain.reminder import reminders
+from services.notify.domain.saying import Listener, Rules, Saying, Subject, on_each_channel
 from shared.contracts import BookingChanged, EventType, SignInCodeRequested
 
 RECORD_KEPT = timedelta(days=30)
@@ -32,20 +37,37 @@ RECORD_KEPT = timedelta(days=30)
 HELD = "held"
 """The state of a booking whose holder has not confirmed it yet, as the booking service's events name it."""
 
+RESIDENT = "resident"
+"""The role of whoever books for themselves, as the booking service's events name it."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the operator decides. `sms_kinds`: kinds worth the price of a text message."""
+FEEDBACK_AFTER = timedelta(hours=2)
+"""How long after it is over somebody is asked how it was."""
 
-    sms_kinds: frozenset[Kind] = field(default_factory=lambda: frozenset({Kind.SIGN_IN_CODE}))
+FEEDBACK_USEFUL = timedelta(days=7)
+
+STORM_RATE = timedelta(minutes=1)
+STORM_MOST = timedelta(minutes=30)
+"""News that the house cancelled waits a minute for each day that lies before the appointment, at most half an hour.
+
+So when a closure cancels thousands of bookings in one second, those who would leave home first hear of it first, and
+the rest follow at a pace that providers can carry.
+"""
+
+__all__ = ["Circumstances", "Known", "Plan", "Rules", "plan_booking", "plan_sign_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The newest version of a booking heard of so far, and its state then."""
+    """The newest version of a booking heard of so far, and its state then.
+
+    `offered`: it was a place offered from the waiting list. `said`: channels that carried a message of it which would
+    mislead its reader if it had changed.
+    """
 
     version: int
     state: str
+    offered: bool = False
+    said: frozenset[Channel] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +81,6 @@ class Plan:
     messages: tuple[Planned, ...] = ()
     supersede: Why | None = None
     silence: Why | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Saying:
-    """One thing to say, before channels: due when, of use until when in the inbox and elsewhere."""
-
-    kind: Kind
-    why: Why
-    due_at: datetime
-    useful_until: datetime
-    record_until: datetime
-    urgency: Urgency
-    lead_minutes: int = 0
 
 
 _ENDS_OLDER: Mapping[EventType, Why] = MappingProxyType(
@@ -91,25 +100,19 @@ _ENDS_OLDER: Mapping[EventType, Why] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What planning must know besides the event.
-
-    That is: what was known of the booking, who can be reached, the operator's rules, the time, what the reader wants.
-    """
+class Circumstances(Listener):
+    """What planning must know besides the event: its listener, and what was known of the booking."""
 
     known: Known | None
-    reach: Reach
-    rules: Rules
-    now: datetime
-    preferences: Preferences = DEFAULTS
 
 
 def plan_booking(kind_of_event: EventType, booking: BookingChanged, at: Circumstances) -> Plan:
     """Return what `booking`, as an event of `kind_of_event` tells it, makes us say and no longer say."""
     if at.known is not None and booking.version <= at.known.version:
         return Plan(silence=Why.STALE_EVENT)
+    subject = Subject(id=booking.booking_id, version=booking.version, recipient_id=booking.account_id)
     sayings = tuple(_sayings(kind_of_event, booking, at))
-    messages = tuple(message for saying in sayings for message in _on_each_channel(saying, booking, at))
+    messages = tuple(message for saying in sayings for message in on_each_channel(saying, subject, at))
     silence = None
     if not messages:
         silence = Why.ONLY_A_HOLD if booking.state == HELD or _leaves_a_hold(booking, at.known) else Why.NOTHING_TO_SAY
@@ -138,20 +141,29 @@ def plan_sign_in(request: SignInCodeRequested, now: datetime) -> Plan:
     return Plan(messages=(message,))
 
 
-def _sayings(kind_of_event: EventType, booking: BookingChanged, at: Circumstances) -> Iterator[_Saying]:
+def _sayings(kind_of_event: EventType, booking: BookingChanged, at: Circumstances) -> Iterator[Saying]:
     match kind_of_event:
         case EventType.BOOKING_CONFIRMED:
-            yield _news(Kind.CONFIRMATION, Why.CONFIRMED, booking, at.now)
-            yield from _reminders(booking)
+            yield _news(Kind.CONFIRMATION, Why.CONFIRMED, booking, at)
+            yield from _ahead(booking)
         case EventType.BOOKING_MOVED if booking.state != HELD:
-            yield _news(Kind.CHANGE, Why.MOVED, booking, at.now)
-            yield from _reminders(booking)
+            yield _news(Kind.CHANGE, Why.MOVED, booking, at)
+            yield from _ahead(booking)
         case EventType.BOOKING_PARTY_CHANGED if booking.state != HELD:
-            yield from _reminders(booking)
+            yield _news(Kind.PARTY_CHANGED, Why.PARTY_SMALLER, booking, at)
+            yield from _ahead(booking)
         case EventType.BOOKING_CANCELLED if not _leaves_a_hold(booking, at.known):
-            yield _news(Kind.CANCELLATION, Why.CANCELLED, booking, at.now)
+            by_the_house = booking.by is not None and booking.by != RESIDENT
+            kind, why = (Kind.CLOSURE, Why.CLOSED) if by_the_house else (Kind.CANCELLATION, Why.CANCELLED)
+            yield _news(kind, why, booking, at)
+        case EventType.WAITLIST_OFFERED if booking.hold_until is not None:
+            yield _offer(booking.hold_until, at.now)
+        case EventType.BOOKING_LAPSED if at.known is not None and at.known.offered:
+            yield _news(Kind.OFFER_LAPSED, Why.OFFER_RAN_OUT, booking, at)
         case EventType.BOOKING_LAPSED:
-            yield _news(Kind.HOLD_LAPSED, Why.HOLD_RAN_OUT, booking, at.now)
+            yield _news(Kind.HOLD_LAPSED, Why.HOLD_RAN_OUT, booking, at)
+        case EventType.BOOKING_COMPLETED:
+            yield _feedback(at.now)
         case _:
             return
 
@@ -161,89 +173,76 @@ def _leaves_a_hold(booking: BookingChanged, known: Known | None) -> bool:
     return known is not None and known.state == HELD and booking.version == known.version + 1
 
 
-def _news(kind: Kind, why: Why, booking: BookingChanged, now: datetime) -> _Saying:
-    return _Saying(
+_CORRECTS = frozenset({Kind.CHANGE, Kind.CANCELLATION, Kind.CLOSURE, Kind.OFFER_LAPSED})
+"""Kinds that make what was said before untrue."""
+
+
+def _news(kind: Kind, why: Why, booking: BookingChanged, at: Circumstances) -> Saying:
+    about = About(starts_at=booking.starts_at, local_start_before=booking.local_start_before)
+    due_at = at.now
+    if kind is Kind.CLOSURE:
+        due_at += min(STORM_MOST, max(timedelta(), STORM_RATE * ((booking.starts_at - at.now) / timedelta(days=1))))
+    return Saying(
         kind=kind,
         why=why,
-        due_at=now,
+        due_at=due_at,
+        late_from=late_from(kind, about, booking.ends_at),
         useful_until=booking.ends_at,
         record_until=booking.ends_at + RECORD_KEPT,
         urgency=Urgency.SOON,
+        corrects=at.known.said if at.known is not None and kind in _CORRECTS else frozenset(),
     )
 
 
-def _reminders(booking: BookingChanged) -> Iterator[_Saying]:
+def _offer(deadline: datetime, now: datetime) -> Saying:
+    return Saying(
+        kind=Kind.WAITLIST_OFFER,
+        why=Why.OFFERED,
+        due_at=now,
+        late_from=offer_late_from(deadline),
+        useful_until=deadline,
+        record_until=deadline,
+        urgency=Urgency.NOW,
+    )
+
+
+def _feedback(now: datetime) -> Saying:
+    until = now + FEEDBACK_AFTER + FEEDBACK_USEFUL
+    return Saying(
+        kind=Kind.FEEDBACK,
+        why=Why.COMPLETED,
+        due_at=now + FEEDBACK_AFTER,
+        late_from=until,
+        useful_until=until,
+        record_until=until,
+        urgency=Urgency.ROUTINE,
+    )
+
+
+def _ahead(booking: BookingChanged) -> Iterator[Saying]:
+    """Return what is told before the appointment: reminders, and what to prepare."""
     for reminder in reminders(booking.starts_at, booking.reminders):
-        yield _Saying(
+        about = About(starts_at=booking.starts_at, lead_minutes=reminder.lead_minutes)
+        yield Saying(
             kind=Kind.REMINDER,
             why=Why.DUE_BEFORE_START,
             due_at=reminder.due_at,
+            late_from=late_from(Kind.REMINDER, about, reminder.useful_until),
             useful_until=reminder.useful_until,
             record_until=reminder.useful_until,
             urgency=Urgency.ROUTINE,
             lead_minutes=reminder.lead_minutes,
         )
-
-
-def _on_each_channel(saying: _Saying, booking: BookingChanged, at: Circumstances) -> Iterable[Planned]:
-    for channel in CHANNELS[saying.kind]:
-        if channel in OPT_IN and channel not in at.reach.bound:
-            continue
-        if channel is Channel.SMS and saying.kind not in at.rules.sms_kinds:
-            continue
-        expires_at = saying.record_until if channel is Channel.IN_APP else saying.useful_until
-        obstacle = _obstacle(saying, channel, at, expires_at)
-        timed = _timed(saying, channel, booking, at, expires_at)
-        if obstacle is None and timed.at is None:
-            obstacle = timed.why
-        due_at = saying.due_at if obstacle or timed.at is None else timed.at
-        yield Planned(
-            key=BusinessKey(
-                subject_id=booking.booking_id,
-                subject_version=booking.version,
-                kind=saying.kind,
-                lead_minutes=saying.lead_minutes,
-                recipient_id=booking.account_id,
-                channel=channel,
-            ),
+    for minutes in sorted({one.lead_minutes for one in booking.preparations if one.lead_minutes > 0}):
+        lead = timedelta(minutes=minutes)
+        due_at = booking.starts_at - lead
+        yield Saying(
+            kind=Kind.PREPARATION,
+            why=Why.DUE_BEFORE_START,
             due_at=due_at,
-            expires_at=expires_at,
-            urgency=saying.urgency,
-            state=State.SUPPRESSED if obstacle else State.PLANNED,
-            why=obstacle or (saying.why if timed.why is Why.BY_DAY else timed.why),
+            late_from=due_at + lead / 4,
+            useful_until=due_at + lead / 2,
+            record_until=booking.starts_at,
+            urgency=Urgency.ROUTINE,
+            lead_minutes=minutes,
         )
-
-
-def _timed(
-    saying: _Saying, channel: Channel, booking: BookingChanged, at: Circumstances, useful_until: datetime
-) -> Decision:
-    """Return when it goes by `channel`: the quiet hours of its reader may hold it, bring it forward, or silence it."""
-    about = About(
-        starts_at=booking.starts_at,
-        local_start_before=booking.local_start_before,
-        lead_minutes=saying.lead_minutes,
-    )
-    timing = Timing(
-        due_at=saying.due_at,
-        late_from=late_from(saying.kind, about, useful_until),
-        useful_until=useful_until,
-        harm=HARM[saying.kind],
-        loud=channel in LOUD,
-        foreseen=saying.kind is Kind.REMINDER,
-    )
-    return decide(timing, at.preferences.quiet_hours, at.now)
-
-
-def _obstacle(saying: _Saying, channel: Channel, at: Circumstances, expires_at: datetime) -> Why | None:
-    """Return the first reason not to send, or None. Reasons of time come first: they hold on every channel."""
-    elsewhere, reach, now = channel is not Channel.IN_APP, at.reach, at.now
-    unwanted = at.preferences.obstacle(saying.kind, channel, saying.lead_minutes)
-    obstacles = (
-        (saying.kind is Kind.REMINDER and saying.due_at <= now, Why.DUE_TIME_PASSED),
-        (expires_at <= now, Why.NO_LONGER_USEFUL),
-        (unwanted is not None, unwanted),
-        (elsewhere and not reach.readable, Why.CONTACT_UNREADABLE),
-        (channel is Channel.EMAIL and not reach.email, Why.NO_EMAIL_ADDRESS),
-        (channel is Channel.SMS and not reach.phone, Why.NO_PHONE_NUMBER),
-    )
-    return next((why for stands, why in obstacles if stands), None)

@@ -2,7 +2,8 @@
 
 The law: everything may be switched off but what somebody would be harmed by not hearing, and each of these says why.
 The in-app inbox is the record of what happened to a booking and is always written. That the venue changed or cancelled
-an appointment is always told, or people go for nothing. A sign-in code is sent to whoever asked for it that moment.
+an appointment is always told, or people go for nothing; so is that somebody is barred, or asked for their consent. A
+sign-in code is sent to whoever asked for it that moment.
 Whatever a stored choice says, a lock is stronger.
 
 A choice holds when messages are planned and again when they are claimed, so that switching off also stops what was
@@ -28,6 +29,9 @@ EVERYWHERE: tuple[Channel, ...] = (
 )
 """All channels. Those of `OPT_IN` carry something only to readers who have bound themselves to them."""
 
+_RINGING: tuple[Channel, ...] = (Channel.IN_APP, Channel.EMAIL, Channel.SMS, Channel.WEB_PUSH)
+"""Channels for news that may ring and for which no provider has approved a template of its own."""
+
 CHANNELS: Mapping[Kind, tuple[Channel, ...]] = MappingProxyType(
     {
         Kind.CONFIRMATION: EVERYWHERE,
@@ -36,6 +40,20 @@ CHANNELS: Mapping[Kind, tuple[Channel, ...]] = MappingProxyType(
         Kind.CANCELLATION: EVERYWHERE,
         Kind.HOLD_LAPSED: (Channel.IN_APP,),
         Kind.SIGN_IN_CODE: (Channel.SMS,),
+        Kind.PREPARATION: _RINGING,
+        Kind.PARTY_CHANGED: (Channel.IN_APP, Channel.EMAIL),
+        Kind.CLOSURE: _RINGING,
+        Kind.WAITLIST_OFFER: _RINGING,
+        Kind.OFFER_LAPSED: (Channel.IN_APP, Channel.EMAIL),
+        Kind.CONSENT_REQUEST: _RINGING,
+        Kind.FEEDBACK: (Channel.IN_APP, Channel.EMAIL),
+        Kind.PENALTY_WARNING: (Channel.IN_APP, Channel.EMAIL),
+        Kind.PENALTY_BAR: _RINGING,
+        Kind.PENALTY_END: (Channel.IN_APP, Channel.EMAIL),
+        Kind.QUEUE_NEAR: (Channel.IN_APP, Channel.SMS, Channel.WEB_PUSH),
+        Kind.CASE_STEP: _RINGING,
+        Kind.RELEASE_REMINDER: _RINGING,
+        Kind.DIGEST: (),
     }
 )
 """By which channels each kind of message goes."""
@@ -46,9 +64,15 @@ _LOCKED_KINDS: Mapping[Kind, Reason] = MappingProxyType(
     {
         Kind.CHANGE: Reason.VENUE_NEWS_STAYS_ON,
         Kind.CANCELLATION: Reason.VENUE_NEWS_STAYS_ON,
+        Kind.CLOSURE: Reason.VENUE_NEWS_STAYS_ON,
+        Kind.CONSENT_REQUEST: Reason.CONSENT_REQUEST_STAYS_ON,
+        Kind.PENALTY_BAR: Reason.PENALTY_NEWS_STAYS_ON,
         Kind.SIGN_IN_CODE: Reason.SIGN_IN_CODE_STAYS_ON,
     }
 )
+
+_NO_RECORD = frozenset({Kind.FEEDBACK})
+"""Kinds that record nothing: whoever does not want to be asked is not asked in the inbox either."""
 
 FIRST_VERSION = 1
 """The version of the city's own preferences, which hold for whoever has stored none."""
@@ -57,6 +81,9 @@ FIRST_VERSION = 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
     """A person's choices. `language` None: as their account says; `quiet_hours` None: none at all.
+
+    `plain_words`: short sentences, large print and a number to call. `names_sensitive`: messages may say what and where
+    also of a sensitive service.
 
     `off`: kinds switched off by channel. `reminders_off`: lead times, in minutes, of which they want no reminder on
     any channel, for a reminder says nothing that the record does not have.
@@ -67,6 +94,8 @@ class Preferences:
     quiet_hours: QuietHours | None = field(default_factory=QuietHours)
     off: frozenset[Choice] = frozenset()
     reminders_off: frozenset[int] = frozenset()
+    plain_words: bool = False
+    names_sensitive: bool = False
 
     def obstacle(self, kind: Kind, channel: Channel, lead_minutes: int) -> Why | None:
         """Return why a message is not wanted, or None."""
@@ -85,7 +114,7 @@ def locked_because(kind: Kind, channel: Channel) -> Reason | None:
     """Return why messages of `kind` cannot be switched off on `channel`, or None where they can."""
     if kind in _LOCKED_KINDS:
         return _LOCKED_KINDS[kind]
-    return Reason.INBOX_STAYS_ON if channel is Channel.IN_APP else None
+    return Reason.INBOX_STAYS_ON if channel is Channel.IN_APP and kind not in _NO_RECORD else None
 
 
 def switched_off(wanted: Iterable[Choice]) -> frozenset[Choice]:

@@ -26,15 +26,10 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from services.notify.domain.message import Channel, Kind, Why
+from services.notify.domain.message import Kind, Why
 
 VENUE_ZONE = ZoneInfo("Asia/Shanghai")
 """The zone of every venue; it has no summer time, so hours of the clock can be added and taken away."""
-
-LOUD: frozenset[Channel] = frozenset(
-    {Channel.SMS, Channel.WEB_PUSH, Channel.WECHAT_MINI, Channel.WECHAT_OFFICIAL, Channel.WECOM}
-)
-"""Channels that make a sound where the reader sleeps."""
 
 EVENING_MARGIN = timedelta(minutes=30)
 """How long before the quiet hours a message is due that is brought forward: room for a burst, and for another try."""
@@ -72,6 +67,20 @@ HARM: Mapping[Kind, Harm] = MappingProxyType(
         Kind.CANCELLATION: Harm.JOURNEY,
         Kind.HOLD_LAPSED: Harm.NONE,
         Kind.SIGN_IN_CODE: Harm.WAITING,
+        Kind.PREPARATION: Harm.FORGOTTEN,
+        Kind.PARTY_CHANGED: Harm.NONE,
+        Kind.CLOSURE: Harm.JOURNEY,
+        Kind.WAITLIST_OFFER: Harm.PLACE,
+        Kind.OFFER_LAPSED: Harm.NONE,
+        Kind.CONSENT_REQUEST: Harm.PLACE,
+        Kind.FEEDBACK: Harm.NONE,
+        Kind.PENALTY_WARNING: Harm.NONE,
+        Kind.PENALTY_BAR: Harm.NONE,
+        Kind.PENALTY_END: Harm.NONE,
+        Kind.QUEUE_NEAR: Harm.WAITING,
+        Kind.CASE_STEP: Harm.NONE,
+        Kind.RELEASE_REMINDER: Harm.FORGOTTEN,
+        Kind.DIGEST: Harm.FORGOTTEN,
     }
 )
 """Every kind of message has its harm; a kind without one would be a fault at the first message of it."""

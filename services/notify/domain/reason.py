@@ -30,6 +30,8 @@ class Reason(StrEnum):
     INBOX_STAYS_ON = "inbox_stays_on"
     VENUE_NEWS_STAYS_ON = "venue_news_stays_on"
     SIGN_IN_CODE_STAYS_ON = "sign_in_code_stays_on"
+    CONSENT_REQUEST_STAYS_ON = "consent_request_stays_on"
+    PENALTY_NEWS_STAYS_ON = "penalty_news_stays_on"
     NO_SUCH_CHOICE = "no_such_choice"
     QUIET_HOURS_INVALID = "quiet_hours_invalid"
     LINK_INVALID = "link_invalid"

@@ -1,26 +1,43 @@
-"""Which words a message may use: the choice between full and neutral wording, and the variables of each kind.
+"""Which words a message may use: the choice between full and neutral wording, and the values of its variables.
 
 The law: the wording of a sensitive service (`BookingChanged.sensitive`: fertility, assessment, psychology …) names
 neither service nor venue, in any channel, the in-app inbox included, for a screen is read over a shoulder. What it may
 say is that there is a booking, when, and under which reference. It holds by construction: a neutral template is
-refused at start-up if it uses any other variable, and an `Appointment` of a sensitive service has no names to leak.
+refused at start-up if it uses any other variable, and an `Appointment` of a sensitive service has no names to leak,
+unless its holder chose that messages may name it. Which variables each kind has stands in `vocabulary`.
+
+Whoever prefers it gets plain words: short sentences, large print, and a number to call.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from uuid import UUID
 
 from services.notify.domain.local_time import in_brief, in_words
-from services.notify.domain.message import Kind, Language
-from shared.contracts import BookingChanged, Words
+from services.notify.domain.message import Language
+from services.notify.domain.notice import Notice
+from services.notify.domain.preference import DEFAULTS, Preferences
+from shared.contracts import BookingChanged, Preparation, Words
+
+Values = Mapping[str, str]
+
+HELP = Words("如需帮助，请拨打{}。", "For help, call {}.")
+"""What ends a message in large print that has no plain words of its own."""
 
 
 class Wording(StrEnum):
     FULL = "full"
     NEUTRAL = "neutral"
+    PLAIN = "plain"
+    """As `full`, in short sentences, for whoever asked for it."""
+    PLAIN_NEUTRAL = "plain_neutral"
+
+    @property
+    def ordinary(self) -> "Wording":
+        """The wording that stands in where a kind has none in plain words."""
+        return {Wording.PLAIN: Wording.FULL, Wording.PLAIN_NEUTRAL: Wording.NEUTRAL}.get(self, self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +57,19 @@ class Appointment:
     venue: Words | None
     address: Words | None
     local_start_before: str | None = None
+    local_hold_until: str | None = None
+    offered: bool = False
+    party_size: int = 1
+    preparations: tuple[Preparation, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
 
-def appointment_of(booking: BookingChanged) -> Appointment:
-    """Return what we keep of `booking`: of a sensitive one, nothing that says what or where."""
+def appointment_of(booking: BookingChanged, *, named: bool = False, offered: bool = False) -> Appointment:
+    """Return what we keep of `booking`: of a sensitive one, nothing that says what or where.
+
+    `named`: its holder chose that messages may name it all the same. `offered`: it is a place from the waiting list.
+    """
+    unnamed = booking.sensitive and not named
     return Appointment(
         booking_id=booking.booking_id,
         version=booking.version,
@@ -54,84 +80,58 @@ def appointment_of(booking: BookingChanged) -> Appointment:
         starts_at=booking.starts_at,
         ends_at=booking.ends_at,
         local_start=booking.local_start,
-        service=None if booking.sensitive else booking.service_name,
-        venue=None if booking.sensitive else booking.venue_name,
-        address=None if booking.sensitive else booking.venue_address,
+        service=None if unnamed else booking.service_name,
+        venue=None if unnamed else booking.venue_name,
+        address=None if unnamed else booking.venue_address,
         local_start_before=booking.local_start_before,
+        local_hold_until=booking.local_hold_until,
+        offered=offered,
+        party_size=booking.party_size,
+        preparations=() if unnamed else booking.preparations,
+        alternatives=booking.alternatives,
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
-    """A variable of the templates: a text, with a sample in each language. `required` ones stand in every body."""
-
-    name: str
-    sample: Words
-    required: bool = False
-
-
-_NEUTRAL = (
-    Variable(name="reference", sample=Words(zh="7K3F9Q2M", en="7K3F9Q2M"), required=True),
-    Variable(
-        name="when",
-        sample=Words(zh="2026年11月28日 星期六 16:30", en="Saturday 28 November 2026, 16:30"),
-        required=True,
-    ),
-    Variable(name="when_brief", sample=Words(zh="11月28日 16:30", en="28 Nov 16:30")),
-)
-_FULL = (
-    *_NEUTRAL,
-    Variable(name="service", sample=Words(zh="羽毛球1号场", en="Badminton court 1"), required=True),
-    Variable(name="venue", sample=Words(zh="大连市民健身中心", en="Dalian Citizens' Fitness Centre"), required=True),
-    Variable(name="address", sample=Words(zh="示例路1号", en="1 Sample Road")),
-)
-_BEFORE = Variable(
-    name="when_before",
-    sample=Words(zh="2026年11月27日 星期五 15:00", en="Friday 27 November 2026, 15:00"),
-    required=True,
-)
-_CODE = (Variable(name="code", sample=Words(zh="482913", en="482913"), required=True),)
-
-_OF_A_BOOKING: Mapping[Wording, tuple[Variable, ...]] = {Wording.FULL: _FULL, Wording.NEUTRAL: _NEUTRAL}
-_OF_A_MOVE: Mapping[Wording, tuple[Variable, ...]] = {
-    Wording.FULL: (*_FULL, _BEFORE),
-    Wording.NEUTRAL: (*_NEUTRAL, _BEFORE),
-}
-
-VARIABLES: Mapping[Kind, Mapping[Wording, tuple[Variable, ...]]] = MappingProxyType(
-    {
-        Kind.CONFIRMATION: _OF_A_BOOKING,
-        Kind.REMINDER: _OF_A_BOOKING,
-        Kind.CHANGE: _OF_A_MOVE,
-        Kind.CANCELLATION: _OF_A_BOOKING,
-        Kind.HOLD_LAPSED: _OF_A_BOOKING,
-        Kind.SIGN_IN_CODE: {Wording.NEUTRAL: _CODE},
-    }
-)
-"""Every kind of message has a template in every language for every wording named here, and for no other."""
+def wording_of(about: Appointment | Notice, preferences: Preferences = DEFAULTS) -> Wording:
+    """Return the wording for a message: neutral where the service is sensitive, unless its reader chose otherwise."""
+    named = about.service is not None if isinstance(about, Appointment) else bool(about.names)
+    neutral = about.sensitive and not (named and preferences.names_sensitive)
+    if preferences.plain_words:
+        return Wording.PLAIN_NEUTRAL if neutral else Wording.PLAIN
+    return Wording.NEUTRAL if neutral else Wording.FULL
 
 
-def wording_of(appointment: Appointment) -> Wording:
-    return Wording.NEUTRAL if appointment.sensitive else Wording.FULL
+def values_of(about: Appointment | Notice, language: Language, wording: Wording, lead_minutes: int = 0) -> Values:
+    """Return the variables of a message about `about`, in `language`; exactly those that `wording` may use.
 
-
-def values_of(appointment: Appointment, language: Language) -> Mapping[str, str]:
-    """Return the variables of a message about `appointment`, in `language`; exactly those its wording may use.
-
-    `when_before` is there where its last change moved it.
+    `when_before` is there where its last change moved it, `until` where it is held; `lead_minutes` chooses what is to be
+    prepared.
     """
+    full = wording.ordinary is Wording.FULL
+    if isinstance(about, Notice):
+        words = {**about.values, **(about.names if full else {})}
+        return {name: in_language(value, language) for name, value in words.items()}
     values = {
-        "reference": appointment.reference,
-        "when": in_words(appointment.local_start, language),
-        "when_brief": in_brief(appointment.local_start, language),
+        "reference": about.reference,
+        "when": in_words(about.local_start, language),
+        "when_brief": in_brief(about.local_start, language),
+        "party_size": str(about.party_size),
+        "alternatives": (" / " if language is Language.EN else "、").join(
+            in_brief(one, language) for one in about.alternatives
+        ),
     }
-    if appointment.local_start_before is not None:
-        values["when_before"] = in_words(appointment.local_start_before, language)
-    if wording_of(appointment) is Wording.FULL:
+    if about.local_start_before is not None:
+        values["when_before"] = in_words(about.local_start_before, language)
+    if about.local_hold_until is not None:
+        values["until"] = in_words(about.local_hold_until, language)
+    if full:
         values |= {
-            "service": in_language(appointment.service, language),
-            "venue": in_language(appointment.venue, language),
-            "address": in_language(appointment.address, language),
+            "service": in_language(about.service, language),
+            "venue": in_language(about.venue, language),
+            "address": in_language(about.address, language),
+            "what": "\n".join(
+                in_language(one.words, language) for one in about.preparations if one.lead_minutes == lead_minutes
+            ),
         }
     return values
 

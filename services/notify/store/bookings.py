@@ -18,9 +18,12 @@ _appointment: TypeAdapter[Appointment] = TypeAdapter(Appointment)
 async def known(tx: AsyncConnection, booking_id: UUID) -> tuple[Known | None, str | None]:
     """Return the newest version of the booking heard of and its sealed contact, locked until the commit."""
     table = known_bookings.c
-    query = select(table.version, table.state, table.contact).where(table.booking_id == booking_id).with_for_update()
-    row = (await tx.execute(query)).one_or_none()
-    return (None, None) if row is None else (Known(version=row.version, state=row.state), row.contact)
+    offered = table.appointment["offered"].as_boolean().label("offered")
+    query = select(table.version, table.state, offered, table.contact).where(table.booking_id == booking_id)
+    row = (await tx.execute(query.with_for_update())).one_or_none()
+    if row is None:
+        return None, None
+    return Known(version=row.version, state=row.state, offered=bool(row.offered)), row.contact
 
 
 async def keep(tx: AsyncConnection, appointment: Appointment, contact: str | None, now: datetime) -> bool:

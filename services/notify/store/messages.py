@@ -16,26 +16,30 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.dispatch import Due, Lease, Move
 from services.notify.domain.lifecycle import KEEPS_SEALED, RECALLABLE, Action, State
-from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Urgency, Why
+from services.notify.domain.message import BusinessKey, Channel, Evidence, Kind, Planned, Urgency, Why
 from services.notify.domain.outcome import Outcome
 from services.notify.domain.preference import DEFAULTS
 from services.notify.store import evidence
 from services.notify.store.bookings import read_appointment
+from services.notify.store.notices import read_notice
 from services.notify.store.preferences import read as read_preferences
 from shared.ids import new_id
 
 _PLAN = text("""
     WITH made AS (
       INSERT INTO messages (id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
-                            due_at, visible_at, expires_at, state, why, sealed, created_at, changed_at)
+                            due_at, visible_at, expires_at, late_from, only_without_evidence, state, why, sealed,
+                            created_at, changed_at)
       SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
-             due_at, due_at, expires_at, state, why, CASE WHEN state = 'planned' THEN :sealed END, :now, :now
+             due_at, due_at, expires_at, late_from, only_without_evidence, state, why,
+             CASE WHEN state = 'planned' THEN :sealed END, :now, :now
       FROM unnest(CAST(:ids AS uuid[]), CAST(:subject_ids AS uuid[]), CAST(:subject_versions AS integer[]),
                   CAST(:kinds AS text[]), CAST(:lead_minutes AS integer[]), CAST(:recipient_ids AS uuid[]),
                   CAST(:channels AS text[]), CAST(:urgencies AS smallint[]), CAST(:due_ats AS timestamptz[]),
-                  CAST(:expires_ats AS timestamptz[]), CAST(:states AS text[]), CAST(:whys AS text[]))
+                  CAST(:expires_ats AS timestamptz[]), CAST(:late_froms AS timestamptz[]),
+                  CAST(:onlys AS boolean[]), CAST(:states AS text[]), CAST(:whys AS text[]))
         AS given(id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
-                 due_at, expires_at, state, why)
+                 due_at, expires_at, late_from, only_without_evidence, state, why)
       ON CONFLICT ON CONSTRAINT uq_messages_cause DO NOTHING
       RETURNING id, subject_id, subject_version, state, why
     )
@@ -55,22 +59,35 @@ _SUPERSEDE = text("""
     RETURNING message_id
 """)
 
+_SAID = text("""
+    SELECT DISTINCT channel FROM messages
+    WHERE subject_id = :subject_id AND subject_version < :version AND state IN ('sending', 'sent', 'unknown', 'unproven')
+      AND expires_at > :now
+""")
+
 _SILENCE = text("""
     INSERT INTO decisions (at, subject_id, subject_version, why, event_id)
     VALUES (:now, :subject_id, :version, :why, :event_id)
 """)
 
 _DUE = text("""
-    SELECT m.*, k.version AS known_version, k.appointment, k.contact,
-           p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off
+    SELECT m.*, coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
+           coalesce(k.contact, n.contact) AS contact, p.version, p.language, p.quiet_begins, p.quiet_ends,
+           p.switched_off, p.reminders_off, p.plain_words, p.names_sensitive,
+           CASE WHEN m.only_without_evidence THEN (
+             SELECT coalesce(jsonb_agg(jsonb_build_array(o.channel, o.evidence)), '[]') FROM messages o
+             WHERE o.subject_id = m.subject_id AND o.subject_version = m.subject_version AND o.kind = m.kind
+               AND o.lead_minutes = m.lead_minutes AND o.recipient_id = m.recipient_id AND o.channel <> m.channel
+           ) END AS elsewhere
     FROM (
       SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, expires_at, state,
-             lease_token, attempt, sealed, visible_at
+             lease_token, attempt, sealed, visible_at, late_from, only_without_evidence
       FROM messages
       WHERE channel = :channel AND urgency = :urgency AND visible_at <= :now
         AND state IN ('planned', 'claimed', 'sending')
       ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
     ) m LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
+        LEFT JOIN known_notices n ON n.subject_id = m.subject_id
         LEFT JOIN preferences p ON p.account_id = m.recipient_id
     ORDER BY m.visible_at, m.id
 """)
@@ -107,6 +124,8 @@ _START = text("""
       WHERE m.id = v.id AND m.lease_token = v.token AND m.state = :claimed AND m.expires_at > :now
         AND NOT EXISTS (SELECT FROM known_bookings k
                         WHERE k.booking_id = m.subject_id AND k.version <> m.subject_version)
+        AND NOT EXISTS (SELECT FROM known_notices n
+                        WHERE n.subject_id = m.subject_id AND n.version <> m.subject_version)
       RETURNING m.id, m.attempt, v.provider
     )
     INSERT INTO attempts (message_id, number, provider, started_at)
@@ -142,6 +161,8 @@ async def plan(
         "urgencies": [message.urgency.value for message in planned],
         "due_ats": [message.due_at for message in planned],
         "expires_ats": [message.expires_at for message in planned],
+        "late_froms": [message.late_from for message in planned],
+        "onlys": [message.only_without_evidence for message in planned],
         "states": [message.state.value for message in planned],
         "whys": [message.why.value for message in planned],
     }
@@ -164,6 +185,12 @@ async def supersede(tx: AsyncConnection, subject: tuple[UUID, int], why: Why, ev
         "recallable": [state.value for state in sorted(RECALLABLE)],
     }
     return len((await tx.execute(_SUPERSEDE, facts)).all())
+
+
+async def said(tx: AsyncConnection, subject: tuple[UUID, int], now: datetime) -> frozenset[Channel]:
+    """Return the channels that carried, or may have carried, words about an older version of `subject` still in use."""
+    facts = {"subject_id": subject[0], "version": subject[1], "now": now}
+    return frozenset(Channel(row.channel) for row in await tx.execute(_SAID, facts))
 
 
 async def note_silence(tx: AsyncConnection, subject: tuple[UUID, int], why: Why, event_id: UUID, now: datetime) -> None:
@@ -269,5 +296,12 @@ def read_due(row: Row[Any]) -> Due:
         known_version=row.known_version,
         appointment=read_appointment(row.appointment),
         contact=row.contact,
+        notice=read_notice(row.notice),
+        late_from=row.late_from,
+        elsewhere=_elsewhere(row.elsewhere),
         preferences=DEFAULTS if row.version is None else read_preferences(row),
     )
+
+
+def _elsewhere(pairs: list[tuple[str, int]] | None) -> tuple[tuple[Channel, Evidence], ...] | None:
+    return None if pairs is None else tuple((Channel(channel), Evidence(evidence)) for channel, evidence in pairs)

@@ -59,6 +59,8 @@ def read(row: Row[Any]) -> Preferences:
         quiet_hours=quiet,
         off=frozenset((Kind(kind), Channel(channel)) for kind, channel in choices),
         reminders_off=frozenset(row.reminders_off),
+        plain_words=row.plain_words,
+        names_sensitive=row.names_sensitive,
     )
 
 
@@ -71,6 +73,8 @@ def _columns(wanted: Preferences) -> dict[str, Any]:
         "quiet_ends": quiet.ends if quiet else None,
         "switched_off": sorted(f"{kind.value}/{channel.value}" for kind, channel in wanted.off),
         "reminders_off": sorted(wanted.reminders_off),
+        "plain_words": wanted.plain_words,
+        "names_sensitive": wanted.names_sensitive,
     }
 
 

@@ -9,7 +9,7 @@ a worker reads.
 from services.notify.tables.base import metadata
 from services.notify.tables.bindings import bindings, consents, provider_tokens, push_subscriptions
 from services.notify.tables.events import outbox, relay
-from services.notify.tables.messages import attempts, decisions, known_bookings, messages
+from services.notify.tables.messages import attempts, decisions, known_bookings, known_notices, messages
 from services.notify.tables.providers import provider_changes, provider_limits, providers
 from services.notify.tables.readers import inbox_heads, inbox_messages, preferences
 from shared.inbox import dead_event_table, inbox_table, position_table
@@ -28,6 +28,7 @@ __all__ = [
     "inbox_heads",
     "inbox_messages",
     "known_bookings",
+    "known_notices",
     "messages",
     "metadata",
     "outbox",

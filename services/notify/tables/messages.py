@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -14,11 +15,24 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.notify.tables.base import metadata, moment
+
+known_notices = Table(
+    "known_notices",
+    metadata,
+    Column("subject_id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("notice", JSONB, nullable=False, comment="What messages may say of it; no names where sensitive."),
+    Column("contact", Text, nullable=True, comment="Contact data as the event brought it: sealed."),
+    Column("heard_at", moment, nullable=False),
+    comment="The newest version heard of whatever is no booking: penalties, consents, queues, cases, releases.",
+)
 
 known_bookings = Table(
     "known_bookings",
@@ -49,6 +63,14 @@ messages = Table(
     Column("due_at", moment, nullable=False),
     Column("visible_at", moment, nullable=False),
     Column("expires_at", moment, nullable=False),
+    Column("late_from", moment, nullable=True, comment="From then on it comes late; null: never before it expires."),
+    Column(
+        "only_without_evidence",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="A further step of a cascade: it goes only if no earlier channel is known to have reached the reader.",
+    ),
     Column("state", Text, nullable=False),
     Column("why", Text, nullable=False, comment="The reason of its state: a code of the decision log."),
     Column("lease_token", Uuid, nullable=True),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Time,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -58,6 +59,14 @@ preferences = Table(
     Column("quiet_ends", Time, nullable=True),
     Column("switched_off", ARRAY(Text), nullable=False, comment="What is not wanted, as kind/channel."),
     Column("reminders_off", ARRAY(Integer), nullable=False, comment="Lead times not wanted, in minutes."),
+    Column("plain_words", Boolean, nullable=False, server_default=false(), comment="Short sentences, large print."),
+    Column(
+        "names_sensitive",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="Messages may say what and where also of sensitive services.",
+    ),
     Column("key_digest", LargeBinary, nullable=False, comment="SHA-256 of the last change's Idempotency-Key."),
     Column("changed_at", moment, nullable=False),
     CheckConstraint("(quiet_begins IS NULL) = (quiet_ends IS NULL)", name="quiet_hours_whole"),

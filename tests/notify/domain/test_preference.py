@@ -1,6 +1,7 @@
 """What may be switched off, and what a change of preferences does. Values in, values out."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -19,7 +20,16 @@ from shared.refusal import Refused
 
 MAIL_CONFIRMATION = (Kind.CONFIRMATION, Channel.EMAIL)
 
-LOCKS = {
+_ORDINARY = frozenset(
+    {
+        *(Kind.PREPARATION, Kind.PARTY_CHANGED, Kind.WAITLIST_OFFER, Kind.OFFER_LAPSED, Kind.PENALTY_WARNING),
+        *(Kind.PENALTY_END, Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER),
+    }
+)
+"""The inbox keeps a record of them; mail and text messages can be switched off."""
+_BY_TEXT = {Kind.PREPARATION, Kind.WAITLIST_OFFER, Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER}
+
+LOCKS: dict[tuple[Kind, Channel], Reason | None] = {
     (Kind.CONFIRMATION, Channel.IN_APP): Reason.INBOX_STAYS_ON,
     (Kind.CONFIRMATION, Channel.EMAIL): None,
     (Kind.CONFIRMATION, Channel.SMS): None,
@@ -36,6 +46,23 @@ LOCKS = {
     (Kind.SIGN_IN_CODE, Channel.SMS): Reason.SIGN_IN_CODE_STAYS_ON,
     **{(kind, channel): None for kind in (Kind.CONFIRMATION, Kind.REMINDER) for channel in OPT_IN},
     **{(kind, channel): Reason.VENUE_NEWS_STAYS_ON for kind in (Kind.CHANGE, Kind.CANCELLATION) for channel in OPT_IN},
+    (Kind.FEEDBACK, Channel.IN_APP): None,
+    (Kind.FEEDBACK, Channel.EMAIL): None,
+    **dict.fromkeys(
+        product((Kind.CLOSURE,), (Channel.IN_APP, Channel.EMAIL, Channel.SMS, Channel.WEB_PUSH)),
+        Reason.VENUE_NEWS_STAYS_ON,
+    ),
+    **dict.fromkeys(
+        product((Kind.CONSENT_REQUEST,), (Channel.IN_APP, Channel.EMAIL, Channel.SMS, Channel.WEB_PUSH)),
+        Reason.CONSENT_REQUEST_STAYS_ON,
+    ),
+    **dict.fromkeys(
+        product((Kind.PENALTY_BAR,), (Channel.IN_APP, Channel.EMAIL, Channel.SMS, Channel.WEB_PUSH)),
+        Reason.PENALTY_NEWS_STAYS_ON,
+    ),
+    **dict.fromkeys(product(_ORDINARY, (Channel.IN_APP,)), Reason.INBOX_STAYS_ON),
+    **dict.fromkeys(product(_ORDINARY - {Kind.QUEUE_NEAR}, (Channel.EMAIL,)), None),
+    **dict.fromkeys(product(_ORDINARY & _BY_TEXT, (Channel.SMS, Channel.WEB_PUSH)), None),
 }
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notify.domain.cascade import LOUD
 from services.notify.domain.message import Channel, Kind, Why
 from services.notify.domain.quiet_hours import (
     EVENING_MARGIN,
     HARM,
     LONGEST_QUIET,
-    LOUD,
     VENUE_ZONE,
     About,
     Act,
