@@ -22,8 +22,10 @@ _TAKE = text("""
 """)
 
 _READ = text("""
-    SELECT m.*, k.version AS known_version, k.appointment, k.contact,
-           p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off,
+    SELECT m.*, coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
+           coalesce(k.contact, n.contact) AS contact, CAST(NULL AS jsonb) AS elsewhere,
+           p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off, p.plain_words,
+           p.names_sensitive,
            a.provider, a.started_at, a.reference,
            EXISTS (SELECT FROM messages twin
                    WHERE twin.subject_id = m.subject_id AND twin.subject_version = m.subject_version
@@ -33,6 +35,7 @@ _READ = text("""
     FROM messages m
     JOIN attempts a ON a.message_id = m.id AND a.number = m.attempt
     LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
+    LEFT JOIN known_notices n ON n.subject_id = m.subject_id
     LEFT JOIN preferences p ON p.account_id = m.recipient_id
     WHERE m.id = ANY(CAST(:ids AS uuid[]))
     ORDER BY m.id
