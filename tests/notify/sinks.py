@@ -54,10 +54,10 @@ class Providers:
         return sum(provider in seen.providers for seen in self.sink.ledger)
 
 
-async def cancel_bookings(town: Town, count: int = 1) -> None:
-    """Bring news that costs a journey, by every channel."""
+async def cancel_bookings(town: Town, count: int = 1, email: str | None = "wang@example.test") -> None:
+    """Bring news that costs a journey; without `email`, to people whom only the phone reaches."""
     for _ in range(count):
-        one = booking(contact=town.keys.contact(), reminders=())
+        one = booking(contact=town.keys.contact(email), reminders=())
         cancelled = event(EventType.BOOKING_CANCELLED, replace(one, version=2))
         await town.hear(event(EventType.BOOKING_CONFIRMED, one), cancelled)
 

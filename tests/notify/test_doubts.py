@@ -95,7 +95,7 @@ async def test_a_provider_that_lists_only_receipts_proves_nothing_by_absence(wor
     route = world.routes[Channel.SMS]
     world.routes = {Channel.SMS: Route(route.compose, route.others[0])}
     world.fail("tencent", Fault.SILENT, receipt_shares={ReceiptFault.MISSING: 1.0})
-    await cancel_bookings(world.town)
+    await cancel_bookings(world.town, email=None)
     await world.send()
     world.town.clock.advance(timedelta(seconds=10))
     await world.resolve()
