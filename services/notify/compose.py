@@ -89,7 +89,7 @@ class Composer:
             html=self.templates.html(words, language, large=due.preferences.plain_words),
             at=now,
             unsubscribe=self.unsubscribing.link(due) if self.unsubscribing else None,
-            calendar=entry_of(due.key.kind, appointment, language),
+            calendar=entry_of(due.key.kind, due.appointment, language) if due.appointment else None,
         )
         return mail, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
 

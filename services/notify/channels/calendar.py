@@ -102,7 +102,7 @@ def _address(address: str, **parameters: str) -> vCalAddress:
     return found
 
 
-_METHODS = {Kind.CONFIRMATION: False, Kind.CHANGE: False, Kind.CANCELLATION: True}
+_METHODS = {Kind.CONFIRMATION: False, Kind.CHANGE: False, Kind.CANCELLATION: True, Kind.CLOSURE: True}
 """Kinds whose mail carries the entry, and whether it takes it out. A reminder changes nothing in a calendar."""
 
 _ALARM = timedelta(hours=2)
