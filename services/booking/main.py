@@ -26,6 +26,7 @@ from services.booking.api import (
     services,
     sign_in,
     venues,
+    waiting_list,
 )
 from services.booking.api.deps import BEARER, BIRTH_DATE_TRIES, LOGIN_TRIES, PASSWORD_TRIES, Container
 from services.booking.api.problems import DOCS, TABLE
@@ -86,6 +87,10 @@ TAGS = [
         "name": "penalties",
         "description": "未到与取消记录：查询、申诉、豁免。Strikes and bars: see your own, appeal, exempt.",
     },
+    {
+        "name": "waiting-list",
+        "description": "候补：登记、顺序、候补名额。Waiting: join the line, see your place, be offered what comes free.",
+    },
     {"name": "check-ins", "description": "签到与现场入场。Check-in and walk-ins at the door."},
     {"name": "hours", "description": "开放计划：由场馆发布。Opening hours as schedulers publish them."},
     {
@@ -116,6 +121,7 @@ ROUTERS = (
     check_ins.router,
     draws.router,
     penalties.router,
+    waiting_list.router,
     people.router,
     me.router,
     sign_in.router,

@@ -14,6 +14,7 @@ from services.booking.commands.catalogue import open_slots
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.commands.drawing import Drawing
+from services.booking.commands.waiting import WaitingList
 from services.booking.settings import BookingSettings
 from services.booking.store.catalogue import read_catalogue
 from services.booking.sweeps import Sweeps
@@ -28,6 +29,7 @@ RELAY_SECONDS = 0.1
 LAPSE_SECONDS = 1.0
 END_SECONDS = 60.0
 DRAW_SECONDS = 1.0
+LINE_SECONDS = 1.0
 HOURLY_SECONDS = 3600.0
 READY_SECONDS = 60.0
 
@@ -59,7 +61,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         stack.push_async_callback(desk.close)
         sweeps, relay = Sweeps(engine, desk, clock), Relay(engine, tables.outbox, tables.relay, bus)
 
-        drawing = Drawing(engine, desk, clock)
+        drawing, waiting = Drawing(engine, desk, clock), WaitingList(engine, desk, clock)
 
         async def tell_of_ended_bars() -> None:
             await strikes.tell_of_ended_bars(engine, cache, clock)
@@ -76,6 +78,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         ticker.every(END_SECONDS, sweeps.end_visits, "end_visits")
         ticker.every(DRAW_SECONDS, drawing.settle_due, "settle_draws")
         ticker.every(END_SECONDS, tell_of_ended_bars, "tell_of_ended_bars")
+        ticker.every(LINE_SECONDS, waiting.tend, "tend_waiting_list")
         ticker.every(HOURLY_SECONDS, open_ahead, "open_slots")
         ticker.every(HOURLY_SECONDS, sweeps.forget, "forget")
         ticker.every(HOURLY_SECONDS, prune_events, "prune_events")

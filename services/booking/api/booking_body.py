@@ -36,6 +36,7 @@ _EXAMPLE: dict[str, Any] = {
     "ends_at": "2026-11-28T17:00:00+08:00",
     "local_start": "2026-11-28 16:30",
     "hold_until": None,
+    "offer": False,
     "party": "one_person",
     "people": [{"person_id": "01936f2e-0000-7def-8a3b-000000000002", "name": "王*", "relation": "self"}],
     "seats": 1,
@@ -102,6 +103,9 @@ class BookingShown(Shown):
     ends_at: datetime
     local_start: Annotated[str, Field(description="The venue's local time, ready to show.")]
     hold_until: Annotated[datetime | None, Field(description="Until when the place is held; null once confirmed.")]
+    offer: Annotated[
+        bool, Field(description="An offer from the waiting list: confirm it or cancel it before `hold_until`.")
+    ]
     party: PartyKind
     people: list[PersonShown]
     seats: Annotated[int, Field(description="Places taken in the slot.")]
@@ -139,6 +143,7 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
         ends_at=local(booking.ends_at),
         local_start=in_words(booking.starts_at),
         hold_until=local(booking.hold_until) if booking.hold_until and state is State.HELD else None,
+        offer=booking.is_offer and state is State.HELD,
         party=PartyKind(booking.party_kind),
         people=[_person(booking.account_id, claim.person_id, companions) for claim in booking.claims],
         seats=booking.seats,
@@ -174,10 +179,13 @@ def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> l
     too_late = confirmed and too_late_to_cancel(policy, booking.starts_at, now)
     too_late_to_move = confirmed and now > cancel_deadline(policy.cancel_by, booking.starts_at)
     forbidden = {
-        Action.EXTEND: booking.extensions >= policy.hold_extensions,
+        Action.EXTEND: booking.is_offer or booking.extensions >= policy.hold_extensions,
         Action.CONFIRM: policy.approval or now >= booking.starts_at,
-        Action.MOVE: too_late_to_move or now >= booking.starts_at or (policy.approval and confirmed),
+        Action.MOVE: booking.is_offer or too_late_to_move or now >= booking.starts_at or (policy.approval and confirmed),
         Action.CANCEL: too_late,
-        Action.CANCEL_MEMBER: too_late or len(booking.claims) == 1 or booking.party_kind == PartyKind.COUPLE,
+        Action.CANCEL_MEMBER: booking.is_offer
+        or too_late
+        or len(booking.claims) == 1
+        or booking.party_kind == PartyKind.COUPLE,
     }
     return [action for action in possible if not forbidden[action]]

@@ -150,7 +150,10 @@ class ChangeShown(Shown):
     action: str
     state: State
     by: Annotated[
-        str, Field(description="The role of whoever did it; `system` where time did, `draw` where a draw did.")
+        str,
+        Field(
+            description="The role of whoever did it; `system` where time did, `draw` and `waiting_list` where these did."
+        ),
     ]
     reason: str | None
 
@@ -230,7 +233,7 @@ router.add_api_route(
     "/{booking_id:uuid}/extension",
     summary="延长暂留 Extend a hold",
     response_model=BookingShown,
-    **documented_write(*LIFE, Reason.EXTENSIONS_USED, if_match=True),
+    **documented_write(*LIFE, Reason.EXTENSIONS_USED, Reason.OFFER_IS_FIXED, if_match=True),
 )
 async def extend(booking_id: BookingId, asker: WriteDep) -> Response:
     """Hold the place for the policy's minutes again, counted from now. 延长暂留时间。"""

@@ -24,11 +24,12 @@ from uuid import UUID
 from services.booking.commands.answer import Render
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.strikes import record
+from services.booking.commands.line import gather_line
 from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.event import event_of
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
-from services.booking.domain.request import Alter, Book, Move, Request
+from services.booking.domain.request import Alter, Book, Move, Request, ServeLine
 from services.booking.domain.slot import Slot
 from services.booking.store.database import (
     Collided,
@@ -41,6 +42,7 @@ from services.booking.store.database import (
 )
 from services.booking.store.gathering import Gathered, Wanted, gather, nearest_free, take_locks
 from services.booking.store.keeping import Answered, Ledger, keep
+from services.booking.store.waitlist_line import keep_line
 from shared.clock import Clock
 from shared.ids import new_id
 from shared.refusal import Refused
@@ -219,6 +221,8 @@ class Desk:
             if not ledger.is_empty():
                 await keep(tx, ledger)
                 await record(tx, decisions.changes, facts)
+            if not decisions.line.is_empty():
+                await keep_line(tx, decisions.line, facts.now)
             await _commit(tx)
         for asked, answer in zip(batch, answers, strict=True):
             asked.settle(answer)
@@ -246,6 +250,9 @@ class Desk:
         )
         gathered = await gather(tx, wanted, facts)
         facts.catalogue = await self._catalogue.at_version(tx, gathered.catalogue_version)
+        lines = {request.slot_id: request.after for request in requests if isinstance(request, ServeLine)}
+        if lines or any(slot.waited for slot in slots):
+            await gather_line(tx, facts, lines)
         return facts, gathered
 
 

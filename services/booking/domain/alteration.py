@@ -16,11 +16,16 @@ from services.booking.domain.penalty_rule import LateCancel
 from services.booking.domain.policy import CancelBy, Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Alter, Move
+from services.booking.domain.waitlist_offer import last_answer, until_after_hearing
 from services.booking.domain.zone import at_local, local_day
 from shared.refusal import Refused
 
 CORRECTED_WITHIN = timedelta(days=7)
 """For so long after a visit staff may say that somebody was there after all; after it, what followed from it stands."""
+
+
+WORTH_TELLING = timedelta(minutes=1)
+"""An offer is not made longer by less than this: its message most often arrives within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +152,25 @@ def _as_whole(request: Alter, booking: Booking) -> Alter:
 
 def _extend(case: _Case) -> Booking:
     booking, policy = case.booking, case.policy
+    if booking.is_offer:
+        return _heard(case)
     if booking.extensions >= policy.hold_extensions:
         raise Refused(Reason.EXTENSIONS_USED, most=policy.hold_extensions, hold_until=booking.hold_until)
     until = case.now + timedelta(minutes=policy.hold_minutes)
     return replace(booking, extensions=booking.extensions + 1, hold_until=until)
+
+
+def _heard(case: _Case) -> Booking:
+    """The message of an offer arrived late: it stands for longer. Nobody else can make it stand for longer."""
+    booking, terms, heard_at = case.booking, case.policy.waiting, case.request.heard_at
+    if heard_at is None or terms is None or case.request.actor.role != "system":
+        raise Refused(Reason.OFFER_IS_FIXED, hold_until=booking.hold_until)
+    closes = booking.starts_at - timedelta(minutes=case.policy.closes_minutes_before)
+    last = last_answer(terms, booking.starts_at, closes)
+    until = until_after_hearing(terms, last, booking.created_at, heard_at)
+    if booking.hold_until is None or until - booking.hold_until < WORTH_TELLING:
+        raise Refused(Reason.WRONG_STATE, state=booking.state.value, action=case.request.action.value)
+    return replace(booking, hold_until=until)
 
 
 def _confirm(case: _Case) -> Booking:
@@ -173,6 +193,8 @@ def _cancel(case: _Case) -> Booking:
 
 def _cancel_member(case: _Case) -> Booking:
     assert case.request.person_id is not None
+    if case.booking.is_offer:
+        raise Refused(Reason.OFFER_IS_FIXED, hold_until=case.booking.hold_until)
     is_in_party(case.booking, case.request.person_id)
     return without_member(_cancel(case), case.request.person_id, case.policy)
 

@@ -104,6 +104,7 @@ EVENT_OF_ACTION: Mapping[str, EventType] = MappingProxyType(
     {
         Action.MOVE.value: EventType.BOOKING_MOVED,
         Action.CANCEL_MEMBER.value: EventType.BOOKING_PARTY_CHANGED,
+        "offer": EventType.WAITLIST_OFFERED,
     }
 )
 """Events of actions that leave the state as it is and still are news; they go before the state's own."""
@@ -195,6 +196,11 @@ class Booking:
     def last_start(self) -> datetime:
         """When the last thing of this booking begins."""
         return self.starts_at if self.course is None else self.course.steps[-1].starts_at
+
+    @property
+    def is_offer(self) -> bool:
+        """Whether this is an offer from the waiting list that waits for its answer (`waitlist`)."""
+        return self.channel is Channel.WAITING_LIST and self.state is State.HELD
 
     def state_at(self, now: datetime) -> State:
         """Return the state as everybody must see it at `now`: a hold is over the instant `hold_until` passes."""

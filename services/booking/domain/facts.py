@@ -4,7 +4,7 @@
 `taken` is again the number of places of live claims, exactly as the database will have it after the commit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -15,6 +15,7 @@ from services.booking.domain.penalty import Barred
 from services.booking.domain.policy import DocumentType, Policy
 from services.booking.domain.request import Actor, WalkIns
 from services.booking.domain.slot import Slot
+from services.booking.domain.waitlist_entry import Waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,10 @@ def _no_chance() -> float:
 
 @dataclass(slots=True)
 class Facts:
-    """The gathered facts of one batch. `chance` draws evenly from 0 to 1: whoever gathers says from where."""
+    """The gathered facts of one batch. `chance` draws evenly from 0 to 1: whoever gathers says from where.
+
+    `waiting` has the line, in order, of each slot whose line is served in this batch.
+    """
 
     now: datetime
     catalogue: Catalogue
@@ -71,6 +75,7 @@ class Facts:
     contacts: dict[UUID, str | None] = field(default_factory=dict)
     held: dict[UUID, int] = field(default_factory=dict)
     chance: Callable[[], float] = _no_chance
+    waiting: dict[UUID, Sequence[Waiting]] = field(default_factory=dict)
 
     def offer(self, slot: Slot) -> tuple[Service, Venue, Policy]:
         """Return what the slot belongs to."""

@@ -105,6 +105,16 @@ class Reason(StrEnum):
     DRAW_ENTERED_ALREADY = "draw_entered_already"
     DRAW_FULL = "draw_full"
     DRAW_REQUEST_UNKNOWN = "draw_request_unknown"
+    # the waiting list
+    WAITLIST_NONE = "waitlist_none"
+    WAITLIST_SERVICES_DIFFER = "waitlist_services_differ"
+    WAITLIST_NOTHING_THERE = "waitlist_nothing_there"
+    WAITLIST_TOO_WIDE = "waitlist_too_wide"
+    WAITLIST_NOT_NEEDED = "waitlist_not_needed"
+    WAITLIST_LIMIT_REACHED = "waitlist_limit_reached"
+    WAITLIST_ENTRY_UNKNOWN = "waitlist_entry_unknown"
+    WAITING_ALREADY = "waiting_already"
+    OFFER_IS_FIXED = "offer_is_fixed"
     # hours
     NO_OFFICIAL_CALENDAR = "no_official_calendar"
     PLAN_INVALID = "plan_invalid"

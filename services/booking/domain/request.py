@@ -82,7 +82,8 @@ class Book:
 class Alter:
     """Do `action` to a booking. `expected_version` is what the asker last saw; `venue_id` the door where staff stand.
 
-    `person_id` is the member of the party whom `cancel_member` is about.
+    `person_id` is the member of the party whom `cancel_member` is about; `heard_at` is when the message of an offer arrived
+    that is to stand for longer because of it.
     """
 
     actor: Actor
@@ -93,6 +94,7 @@ class Alter:
     venue_id: str | None = None
     person_id: UUID | None = None
     reason: str | None = None
+    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,17 @@ class AdmitWalkIns:
     people: int
 
 
-Request = Book | Alter | Move | AdmitWalkIns
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeLine:
+    """Offer the seats that are free in `slot_id` to those who wait for it behind the number `after`."""
+
+    actor: Actor
+    key: Key | None
+    slot_id: UUID
+    after: int = 0
+
+
+Request = Book | Alter | Move | AdmitWalkIns | ServeLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

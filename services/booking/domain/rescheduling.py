@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from services.booking.domain.admission import admit
 from services.booking.domain.alteration import cancel_deadline, standing_booking
-from services.booking.domain.booking import Action, Booking, Course, State, next_state
+from services.booking.domain.booking import Action, Booking, Channel, Course, State, next_state
 from services.booking.domain.course import admit_course
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.policy import PartyKind
@@ -28,11 +28,14 @@ def move(request: Move, facts: Facts) -> Change:
 
     Raises:
         Refused: what `alteration.standing_booking` and the lifecycle refuse; `slot_unknown`, `slot_unchanged`,
-            `not_interchangeable`; `itinerary_whole`, `no_itinerary`; `too_late_to_move` after the policy's last moment to cancel;
-            `waits_for_approval` where the venue approved of the old time; and every refusal of a new booking.
+            `not_interchangeable`; `itinerary_whole`, `no_itinerary`; `offer_is_fixed` of an offer that is not accepted yet;
+            `too_late_to_move` after the policy's last moment to cancel; `waits_for_approval` where the venue approved of
+            the old time; and every refusal of a new booking.
     """
     booking = standing_booking(request, facts)
     state = next_state(booking, Action.MOVE, facts.now)
+    if booking.is_offer:
+        raise Refused(Reason.OFFER_IS_FIXED, hold_until=booking.hold_until)
     if booking.course is None:
         _is_offered(request, booking, facts)
     else:
@@ -116,6 +119,7 @@ def _as_new(request: Move, booking: Booking) -> Book:
         person_ids=booking.person_ids,
         declarations=booking.declarations,
         confirm=booking.state is State.CONFIRMED,
-        channel=booking.channel,
+        # whoever came from the waiting list has their place; another one they ask for as everybody does
+        channel=Channel.ONLINE if booking.channel is Channel.WAITING_LIST else booking.channel,
         course=request.course,
     )

@@ -15,7 +15,7 @@ its own slot. Only giving a place back (a hold that runs out) does without: it m
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -64,7 +64,8 @@ _TOUCHED = (
     " UNION SELECT slot_id FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[])) AND position >= 0"
     f" UNION {SLOTS_OF_ITINERARIES_RUN_OUT})"
 )
-_SLOTS = f"SELECT {SLOT_COLUMNS} FROM slots WHERE id = ANY({_TOUCHED}) ORDER BY id"  # noqa: S608 - constants
+_WAITED = "EXISTS (SELECT FROM waitlist_wishes w WHERE w.service_id = slots.service_id) AS waited"
+_SLOTS = f"SELECT {SLOT_COLUMNS}, {_WAITED} FROM slots WHERE id = ANY({_TOUCHED}) ORDER BY id"  # noqa: S608 - constants
 _PEOPLE = (
     "SELECT id FROM persons WHERE id = ANY(ARRAY(SELECT unnest(CAST(:person_ids AS uuid[]))"
     " UNION SELECT person_id FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))))"
@@ -237,6 +238,21 @@ async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Mappi
     for account_id, contact, held in found["accounts"]:
         facts.contacts[account_id], facts.held[account_id] = contact, held
     return found
+
+
+async def gather_people(tx: AsyncConnection, people: Collection[tuple[UUID, UUID]], facts: Facts) -> None:
+    """Add to `facts` others who may be given a place: who they are, what they have elsewhere, how to reach their accounts.
+
+    Nothing may be decided before; whose places another process must not give meanwhile is locked by the caller.
+    """
+    if not people:
+        return
+    claimants = {person_id for _, person_id in people}
+    for person_id in claimants:
+        facts.claims.pop(person_id, None)
+    held = dict(facts.held)
+    await _read_facts(tx, _Asked((), people, claimants), facts)
+    facts.held |= held
 
 
 async def _add_holds_that_ran_out(

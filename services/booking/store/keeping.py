@@ -48,7 +48,9 @@ class Ledger:
 
     def is_empty(self) -> bool:
         """Say whether there is nothing to write."""
-        return not (self.changes or self.walk_ins or self.answers)
+        if self.changes or self.walk_ins or self.answers:
+            return False
+        return all(after is self.slots_before[slot_id] for slot_id, after in self.slots_after.items())
 
 
 _MADE = {

@@ -18,10 +18,22 @@ from services.booking.tables.offers import (
 )
 from services.booking.tables.penalties import penalties, penalty_appeals, penalty_exemptions, strike_annulments, strikes
 from services.booking.tables.people import account_people, accounts, persons, sign_in_codes
+from services.booking.tables.waitlist import (
+    waitlist_entries,
+    waitlist_numbers,
+    waitlist_offers,
+    waitlist_people,
+    waitlist_skips,
+    waitlist_wishes,
+)
+from shared.inbox import dead_event_table, inbox_table, position_table
 from shared.outbox import outbox_table, relay_table
 
 outbox = outbox_table(metadata)
 relay = relay_table(metadata)
+inbox = inbox_table(metadata)
+position = position_table(metadata)
+dead_events = dead_event_table(metadata)
 
 __all__ = [
     "account_people",
@@ -29,12 +41,14 @@ __all__ = [
     "bookings",
     "catalogue_version",
     "claims",
+    "dead_events",
     "districts",
     "draw_people",
     "draw_requests",
     "draw_rounds",
     "history",
     "idempotency",
+    "inbox",
     "itineraries",
     "metadata",
     "outbox",
@@ -44,6 +58,7 @@ __all__ = [
     "persons",
     "plans",
     "policies",
+    "position",
     "relay",
     "services",
     "sign_in_codes",
@@ -51,5 +66,11 @@ __all__ = [
     "strike_annulments",
     "strikes",
     "venues",
+    "waitlist_entries",
+    "waitlist_numbers",
+    "waitlist_offers",
+    "waitlist_people",
+    "waitlist_skips",
+    "waitlist_wishes",
     "walk_ins",
 ]

@@ -146,7 +146,7 @@ def within_limits(case: Case) -> None:
 
 def holds_within_cap(case: Case) -> None:
     """Refuse to hold more seats than one person can be filling in at a time."""
-    if case.book.confirm:
+    if case.book.confirm or case.book.channel is Channel.WAITING_LIST:
         return
     held = case.facts.held.get(case.book.account_id, 0)
     if held >= HOLDS_MOST:
