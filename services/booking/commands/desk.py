@@ -17,8 +17,9 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from services.booking.commands.answer import Render
@@ -42,6 +43,7 @@ from services.booking.store.database import (
 )
 from services.booking.store.gathering import Gathered, Wanted, gather, nearest_free, take_locks
 from services.booking.store.keeping import Answered, Ledger, keep
+from services.booking.store.waitlist import waiting_for
 from services.booking.store.waitlist_line import keep_line
 from shared.clock import Clock
 from shared.ids import new_id
@@ -85,6 +87,9 @@ class _Asked:
 
 secure_chance = secrets.SystemRandom().random
 """Draws evenly from 0 to 1, by nobody's guess; a test puts something else into `Desk.chance`."""
+
+
+_WORTH_WAITING = frozenset({Reason.SLOT_FULL, Reason.COOLING_OFF})
 
 
 class _Uncertain(Exception):  # noqa: N818 - nobody knows; that is the point
@@ -293,9 +298,23 @@ async def _name_alternatives(tx: Connection, outcomes: list[Outcome | Answer], f
     if not refused:
         return
     nearest = await nearest_free(tx, {outcome.facts["slot_id"] for outcome in refused.values()}, facts.now)
+    parties = await _parties_waiting(tx, refused.values(), facts)
     for position, outcome in refused.items():
-        free = [{"slot_id": slot.id, "starts_at": slot.starts_at} for slot in nearest[outcome.facts["slot_id"]]]
-        outcomes[position] = Refused(outcome.reason, field=outcome.field, **outcome.facts, alternatives=free)
+        slot_id = outcome.facts["slot_id"]
+        more: dict[str, Any] = {
+            "alternatives": [{"slot_id": slot.id, "starts_at": slot.starts_at} for slot in nearest[slot_id]]
+        }
+        if slot_id in parties and outcome.reason in _WORTH_WAITING:
+            more["waiting"] = parties[slot_id]
+        outcomes[position] = Refused(outcome.reason, field=outcome.field, **outcome.facts, **more)
+
+
+async def _parties_waiting(tx: Connection, refused: Iterable[Refused], facts: Facts) -> dict[UUID, int]:
+    """Return, for the slots that were refused as full and that one can wait for, how many parties do."""
+    named = {outcome.facts["slot_id"] for outcome in refused if outcome.reason in _WORTH_WAITING}
+    listed = [slot_id for slot_id in named if facts.offer(facts.slots[slot_id])[2].waiting is not None]
+    waited = [slot_id for slot_id in listed if facts.slots[slot_id].waited]
+    return dict.fromkeys(listed, 0) | (await waiting_for(tx, waited) if waited else {})
 
 
 def _to_remember(

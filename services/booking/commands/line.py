@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from services.booking.domain.booking import Channel
 from services.booking.domain.facts import Facts
 from services.booking.domain.policy import PartyKind
@@ -41,7 +39,7 @@ async def gather_line(tx: Connection, facts: Facts, asked: Mapping[UUID, int]) -
     facts.waiting = {slot_id: [waiting[one] for one in ids if one in waiting] for slot_id, ids in line.items()}
 
 
-def _waiting(row: Row[Any], ours: frozenset[UUID]) -> Waiting:
+def _waiting(row: Any, ours: frozenset[UUID]) -> Waiting:
     collecting = row.collecting_slot is not None
     return Waiting(
         id=row.id,

@@ -107,15 +107,17 @@ BOOKINGS: Mapping[Reason, ProblemText] = {
     Reason.SLOT_FULL: text(
         409,
         ("已约满", "Full"),
-        "该时段剩余 {places_left} 个名额，不足 {places_asked} 个。[最近的空闲时段：{alternatives}。]",
-        "Too few places are left at this time: {places_left} of the {places_asked} that you need.[ Nearest free times: {alternatives}.]",
+        "该时段剩余 {places_left} 个名额，不足 {places_asked} 个。[可登记候补，目前有 {waiting} 组在等。]"
+        "[最近的空闲时段：{alternatives}。]",
+        "Too few places are left at this time: {places_left} of the {places_asked} that you need."
+        "[ You can join the waiting list; parties waiting now: {waiting}.][ Nearest free times: {alternatives}.]",
     ),
     Reason.COOLING_OFF: text(
         409,
         ("退订名额，稍后开放", "Given back, not open yet"),
-        "该时段有人退订。名额先提供给候补者，其余将在随机时刻重新开放，不提前公布。[最近的空闲时段：{alternatives}。]",
+        "该时段有人退订。名额先提供给候补者，其余将在随机时刻重新开放，不提前公布。[目前有 {waiting} 组在候补。][最近的空闲时段：{alternatives}。]",
         "Places at this time were given back. Whoever is on the waiting list comes first; the rest opens again at a random"
-        " moment, which is not told beforehand.[ Nearest free times: {alternatives}.]",
+        " moment, which is not told beforehand.[ Parties waiting now: {waiting}.][ Nearest free times: {alternatives}.]",
     ),
     Reason.PARTY_KIND_NOT_ACCEPTED: text(
         422,

@@ -72,6 +72,7 @@ FACTS: Mapping[str, Fact] = {
     "tries_left": Fact("tries that this code still has", 3),
     "venue_en": Fact("the venue, in English", "Dalian Museum"),
     "venue_zh": Fact("the venue, in Chinese", "大连博物馆"),
+    "waiting": Fact("parties on the waiting list for this time, where it has one", 4),
     "why": Fact("what exactly is wrong", "check_digit"),
     "window": Fact("the period that the limit counts over", "week"),
     "year": Fact("the year", 2027),
