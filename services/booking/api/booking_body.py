@@ -181,7 +181,10 @@ def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> l
     forbidden = {
         Action.EXTEND: booking.is_offer or booking.extensions >= policy.hold_extensions,
         Action.CONFIRM: policy.approval or now >= booking.starts_at,
-        Action.MOVE: booking.is_offer or too_late_to_move or now >= booking.starts_at or (policy.approval and confirmed),
+        Action.MOVE: booking.is_offer
+        or too_late_to_move
+        or now >= booking.starts_at
+        or (policy.approval and confirmed),
         Action.CANCEL: too_late,
         Action.CANCEL_MEMBER: booking.is_offer
         or too_late

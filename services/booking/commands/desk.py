@@ -24,8 +24,8 @@ from uuid import UUID
 
 from services.booking.commands.answer import Render
 from services.booking.commands.catalogue_cache import CatalogueCache
-from services.booking.commands.strikes import record
 from services.booking.commands.line import gather_line
+from services.booking.commands.strikes import record
 from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.event import event_of
 from services.booking.domain.facts import Facts

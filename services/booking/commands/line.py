@@ -22,7 +22,7 @@ from shared.ids import new_id
 
 async def gather_line(tx: Connection, facts: Facts, asked: Mapping[UUID, int]) -> None:
     """Fill `facts.waiting` for the slots that are `asked` about, from behind a number, and for those with seats to give."""
-    giving = {booking.slot_id for booking in facts.bookings.values()}
+    giving = {slot_id for booking in facts.bookings.values() for slot_id, _ in booking.places}
     after = {
         slot.id: asked.get(slot.id, 0)
         for slot in facts.slots.values()

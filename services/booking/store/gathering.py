@@ -15,7 +15,7 @@ its own slot. Only giving a place back (a hold that runs out) does without: it m
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID

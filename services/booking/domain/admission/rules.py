@@ -89,7 +89,7 @@ def declarations_answered(case: Case) -> None:
 
 def not_barred(case: Case) -> None:
     """Refuse, online, whom a running bar keeps from this visit; it says until when, why, and what remains to be done."""
-    if case.book.channel is not Channel.ONLINE:
+    if case.book.channel is Channel.COUNTER or case.book.channel is Channel.WALK_IN:
         return
     for position, person in enumerate(case.party.people):
         for bar in case.facts.companions[case.book.account_id, person.id].bars:
