@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from services.booking.api.booking_body import BookingShown
 from services.booking.api.waiting_body import LinePlace, WaitShown, WaitWhole
+from services.booking.commands import waitlist
 from services.booking.commands.waiting import WaitingList
 from services.booking.domain.policy import Cooling, Waiting
 from services.booking.domain.slot import Slot
@@ -20,7 +21,7 @@ from shared.http import ASGITransport, Client
 from shared.sealing import Opener
 from shared.web import Page
 from tests import make, world
-from tests.booking.api.caller import IDENTITY_CARD, Caller, problem
+from tests.booking.api.caller import Caller, problem
 from tests.booking.api.town import at, book, person, read
 
 TERMS = Waiting(offer_minutes=30, most_minutes=60, react_minutes=15, lead_minutes=60, collect_minutes=1440)
@@ -175,4 +176,14 @@ async def test_whoever_leaves_with_an_open_offer_gives_it_to_the_next(api: Calle
     await WaitingList(api.engine, api.parts.desk, api.clock).tend()
     assert read(WaitWhole, await zhao.get(f"{PATH}/{entries[1]}")).state == "offered"
     assert (await li.get(f"{PATH}/{entries[0]}")).json()["offers"][0]["outcome"] == "withdrawn"
-    assert IDENTITY_CARD != OTHER_CARD
+
+
+async def test_a_range_and_an_account_have_their_bounds(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    await full_slot(api)
+    li = await api.sign_in("13900005678")
+    one = await person(li, OTHER_CARD)
+    monkeypatch.setattr(waitlist, "SLOTS_MOST", 0)
+    problem(await li.post(PATH, wish(one)), 422, "waitlist_too_wide")
+    monkeypatch.undo()
+    monkeypatch.setattr(waitlist, "ENTRIES_MOST", 0)
+    problem(await li.post(PATH, wish(one)), 409, "waitlist_limit_reached")
