@@ -153,6 +153,30 @@ async def test_one_key_makes_one_booking_and_one_answer(city: City) -> None:
     assert refused.body == Reason.IDEMPOTENCY_KEY_REUSED.value.encode()
 
 
+async def test_a_request_sent_again_is_told_the_same_though_the_first_has_gone_away(city: City) -> None:
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    resident, neighbour = await world.put_residents(city.engine, 2)
+    first = wish(resident, slot, key="one")
+    tasks = [
+        asyncio.create_task(city.desk.ask(one, render))
+        for one in (
+            first,
+            replace(first, booking_id=new_id()),
+            wish(neighbour, slot),
+            replace(first, key=Key(resident.account_id, "one", b"another body")),
+        )
+    ]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    gone, *told = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(gone, asyncio.CancelledError)
+    answers = [one for one in told if isinstance(one, Answer)]
+    assert [one.status for one in answers] == [201, 201, 409]
+    assert answers[2].body == Reason.IDEMPOTENCY_KEY_REUSED.value.encode()
+    assert await states(city.engine) == {"confirmed": 2}
+
+
 async def test_one_poisoned_request_does_not_fail_its_neighbours(city: City) -> None:
     slot = make.slot(capacity=50)
     await world.put_slots(city.engine, slot)

@@ -18,7 +18,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -74,9 +74,16 @@ class _Asked:
     render: Render
     answer: asyncio.Future[Answer]
     since: float
+    repeats: "list[_Asked]" = field(default_factory=list)
+
+    def is_repeat_of(self, other: "_Asked") -> bool:
+        """Say whether both are one request, sent more than once under one key."""
+        return self.request.key is not None and self.request.key == other.request.key
 
     def settle(self, answer: Answer | Exception) -> None:
-        """Answer whoever asked, unless they have gone away."""
+        """Answer whoever asked, and whoever asked the same again, unless they have gone away."""
+        for repeat in self.repeats:
+            repeat.settle(answer)
         if self.answer.done():
             return
         if isinstance(answer, Exception):
@@ -168,24 +175,28 @@ class Desk:
     def _next_batch(self) -> list[_Asked]:
         """Take whoever waits, in order.
 
-        Whoever waited too long is told so, and whoever has gone away is dropped. Two requests with one key are kept
-        out of one batch, so that the second finds the first one's answer.
+        Whoever waited too long is told so, and whoever has gone away is dropped. A request that is sent again while it
+        waits is told what the first one is told. Another request under its key is kept out of the batch, so that it
+        finds the first one's answer.
         """
         batch: list[_Asked] = []
-        keys: set[tuple[UUID, str]] = set()
+        first_of: dict[tuple[UUID, str], _Asked] = {}
         oldest = time.monotonic() - self._limits.deadline_seconds
         while self._waiting and len(batch) < self._limits.batch:
             key = self._waiting[0].request.key
             name = None if key is None else (key.account_id, key.key)
-            if name in keys:
+            first = None if name is None else first_of.get(name)
+            if first is not None and not self._waiting[0].is_repeat_of(first):
                 break
             asked = self._waiting.popleft()
             if asked.since < oldest:
                 asked.settle(Refused(Reason.BUSY, retry_after_seconds=1))
+            elif first is not None:
+                first.repeats.append(asked)
             elif not asked.answer.done():
                 batch.append(asked)
                 if name is not None:
-                    keys.add(name)
+                    first_of[name] = asked
         return batch
 
     async def _serve_alone(self, asked: _Asked) -> None:

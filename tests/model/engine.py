@@ -1,0 +1,148 @@
+"""The engine as the machine plays it: asked for a batch of requests, and looked at afterwards.
+
+`Memory` is the core alone, decisions over facts: what the desk gathers and keeps with SQL, it gathers and keeps in
+dictionaries. `tests/model/database.py` has the same over PostgreSQL.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from services.booking.domain.booking import LIVE, Booking, State
+from services.booking.domain.decision import Decisions, Outcome
+from services.booking.domain.event import event_of
+from services.booking.domain.facts import Change, Companion, Facts, LiveClaim
+from services.booking.domain.policy import DocumentType
+from services.booking.domain.request import Alter, Move, Request
+from services.booking.domain.slot import Slot
+from shared.contracts import BookingChanged
+from tests import make
+from tests.model import town
+from tests.model.intent import FAMILIES
+
+
+@dataclass(slots=True)
+class Picture:
+    """Everything that the engine has: slots and bookings by id; by booking, the versions and states that were told."""
+
+    slots: dict[UUID, Slot]
+    bookings: dict[UUID, Booking]
+    told: dict[UUID, list[tuple[int, str]]]
+
+
+class Engine(Protocol):
+    """What the machine needs of an engine."""
+
+    def ask(self, requests: Sequence[Request], now: datetime) -> list[Outcome]:
+        """Decide `requests` as one batch, or as whatever batches they make."""
+        ...
+
+    def publish(self, slot: Slot, now: datetime) -> bool:
+        """Make a slot what it should be: its capacity, or closed. Say whether it was done."""
+        ...
+
+    def look(self) -> Picture:
+        """Return what there is."""
+        ...
+
+
+def companions() -> dict[tuple[UUID, UUID], Companion]:
+    """Return the people whom each account of the town has saved."""
+    return {
+        (town.account_id(account), town.person_id(person)): Companion(
+            person_id=town.person_id(person),
+            document_type=DocumentType.RESIDENT_IDENTITY_CARD,
+            birth_date=date(1990, 1, 1),
+            relation="self",
+            name_masked="王*",
+        )
+        for account, family in enumerate(FAMILIES)
+        for person in family
+    }
+
+
+@dataclass(slots=True)
+class Memory:
+    """The core alone."""
+
+    slots: dict[UUID, Slot] = field(default_factory=lambda: {slot.id: slot for slot in town.slots()})
+    bookings: dict[UUID, Booking] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    told: dict[UUID, list[tuple[int, str]]] = field(default_factory=dict)
+    events: int = 0
+
+    def ask(self, requests: Sequence[Request], now: datetime) -> list[Outcome]:
+        facts = self._gathered(requests, now)
+        decisions = Decisions(facts)
+        decisions.lapse_what_ran_out()
+        outcomes = [decisions.decide(request) for request in requests]
+        for change in decisions.changes:
+            self.events += 1
+            event = event_of(change, facts, UUID(int=self.events))
+            assert isinstance(event.data, BookingChanged)
+            self.told.setdefault(event.subject, []).append((event.data.version, event.data.state))
+        self.slots.update(facts.slots)
+        self.bookings.update(facts.bookings)
+        return outcomes
+
+    def publish(self, slot: Slot, now: datetime) -> bool:
+        booked = any(self._is_live(one, now) for one in self.bookings.values() if one.slot_id == slot.id)
+        before = self.slots[slot.id]
+        if booked if slot.closed else slot.capacity < before.taken:
+            return False
+        self.slots[slot.id] = replace(
+            before, closed=slot.closed, capacity=before.capacity if slot.closed else slot.capacity
+        )
+        return True
+
+    def look(self) -> Picture:
+        return Picture(self.slots, self.bookings, self.told)
+
+    def _is_live(self, booking: Booking, now: datetime) -> bool:
+        return booking.state_at(now) in LIVE
+
+    def _gathered(self, requests: Sequence[Request], now: datetime) -> Facts:
+        """Return what the desk would gather: the slots named, the bookings named, and what has run out in those slots."""
+        named = {request.booking_id for request in requests if isinstance(request, Alter | Move)} & self.bookings.keys()
+        wanted = {request.slot_id for request in requests if not isinstance(request, Alter)}
+        wanted |= {self.bookings[one].slot_id for one in named}
+        ran_out = {
+            one.id for one in self.bookings.values() if one.slot_id in wanted and one.state_at(now) is not one.state
+        }
+        living = [one for one in self.bookings.values() if self._is_live(one, now)]
+        gathered = {one: self.bookings[one] for one in sorted(named | ran_out)}
+        return Facts(
+            now=now,
+            catalogue=town.catalogue(),
+            slots={one: self.slots[one] for one in sorted(wanted)},
+            companions=companions(),
+            claims=self._claims(living),
+            bookings=gathered,
+            held=Counter(
+                one.account_id
+                for one in self.bookings.values()
+                if one.state is State.HELD and (one.id in gathered or self._is_live(one, now))
+            ),
+        )
+
+    def _claims(self, living: Iterable[Booking]) -> dict[UUID, list[LiveClaim]]:
+        claims: dict[UUID, list[LiveClaim]] = {}
+        for booking in living:
+            for claim in booking.claims:
+                claims.setdefault(claim.person_id, []).append(
+                    LiveClaim(
+                        booking_id=booking.id,
+                        reference=booking.reference,
+                        account_id=booking.account_id,
+                        slot_id=booking.slot_id,
+                        service_id=booking.service_id,
+                        venue_id=make.VENUE,
+                        kind="museum",
+                        starts_at=booking.starts_at,
+                        ends_at=booking.ends_at,
+                    )
+                )
+        return claims

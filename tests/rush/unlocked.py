@@ -1,0 +1,40 @@
+"""The control: the booking API with the desk's lock taken out. `python -m tests.rush.unlocked FD`
+
+Nothing in the program itself can take it out.
+"""
+
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI
+
+from services.booking.api.deps import Container
+from services.booking.commands.desk import Desk
+from services.booking.main import create_app
+from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
+
+
+def create_unlocked() -> FastAPI:
+    """Return the application as it is, but for the lock."""
+    app = create_app()
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(application: FastAPI) -> AsyncIterator[None]:
+        async with inner(application):
+            parts: Container = application.state.container
+            unlocked = partial(take_locks, statement=READ_SLOTS_UNLOCKED)
+            parts.desk = Desk(parts.engine, parts.catalogue, parts.clock, lock=unlocked)
+            yield
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+if __name__ == "__main__":
+    config = uvicorn.Config(create_unlocked(), loop="uvloop", http="httptools", access_log=False, log_level="warning")
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
