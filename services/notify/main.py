@@ -14,10 +14,11 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.notify.api import bookings, feed, messages, operations, preferences, push, unsubscribe
+from services.notify.api import bookings, feed, messages, operations, preferences, push, templates, unsubscribe
 from services.notify.api.deps import BEARER, Container
 from services.notify.api.problems import DOCS, TABLE
 from services.notify.doorbell import Doorbell
+from services.notify.renderer import load_templates
 from services.notify.settings import NotifySettings
 from services.notify.store.database import is_unavailable
 from shared.clock import Clock, system_clock
@@ -53,6 +54,10 @@ TAGS = [
     },
     {"name": "push", "description": "浏览器推送：公钥与设备。Web Push: the key, and your devices."},
     {"name": "events", "description": "事件流：通知送达情况。The feed: how well messages are known to have arrived."},
+    {
+        "name": "templates",
+        "description": "消息模板与预览（工作人员）。Templates and previews, for those who work here.",
+    },
     {"name": "operations", "description": "运行状态与说明。Health and documentation."},
 ]
 SECURITY = {
@@ -64,7 +69,7 @@ SECURITY = {
     }
 }
 ROUTERS = (
-    *(messages.router, bookings.router, preferences.router, unsubscribe.router),
+    *(messages.router, bookings.router, preferences.router, templates.router, unsubscribe.router),
     *(push.router, feed.router, operations.router),
 )
 
@@ -150,6 +155,7 @@ async def _build(stack: AsyncExitStack, settings: NotifySettings, clock: Clock) 
         verifier=Verifier(remote_jwks(client, f"{settings.booking_url}{JWKS_PATH}")),
         doorbell=doorbell,
         links=LinkSigner(settings.key_folder),
+        templates=load_templates(sms_codes=settings.sms_template_codes),
         feed_token=load_secret(settings.key_folder, FEED_TOKEN),
         box=Strongbox(settings.key_folder),
         application_server_key=application_server_key(vapid_key(settings.key_folder)),

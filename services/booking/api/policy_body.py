@@ -96,6 +96,13 @@ class PenaltyShown(Shown):
     scope: PenaltyScope
 
 
+class PreparationShown(Shown):
+    """What to do before coming; whoever has booked is told so many minutes before the start."""
+
+    minutes_before: int
+    words: Words
+
+
 class PolicyShown(Shown):
     """Everything that a service allows. Minutes are minutes, ages are full years on the day of the visit."""
 
@@ -126,6 +133,7 @@ class PolicyShown(Shown):
     shares: SharesShown
     declarations: list[DeclarationShown]
     reminders: Annotated[list[int], Field(description="Minutes before the start at which a reminder is sent.")]
+    preparations: Annotated[list[PreparationShown], Field(description="What to do before coming, and when it is told.")]
     waiting: Annotated[
         WaitingShown | None, Field(description="How places are offered to whoever waits; null: no list.")
     ]
@@ -167,6 +175,10 @@ def policy_shown(policy: Policy) -> PolicyShown:
         shares=SharesShown(walk_in=policy.shares.walk_in, counter=policy.shares.counter),
         declarations=[_declaration(declaration) for declaration in policy.declarations],
         reminders=list(policy.reminders),
+        preparations=[
+            PreparationShown(minutes_before=one.minutes_before, words=Words(one.words_zh, one.words_en))
+            for one in policy.preparations
+        ],
         waiting=None if policy.waiting is None else WaitingShown(**asdict(policy.waiting)),
         cooling=None if policy.cooling is None else CoolingShown(**asdict(policy.cooling)),
         sensitive=policy.sensitive,

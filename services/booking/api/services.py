@@ -84,6 +84,7 @@ _POLICY: dict[str, Any] = {
     "shares": {"walk_in": 0, "counter": 0},
     "declarations": [],
     "reminders": [1440, 120],
+    "preparations": [],
     "waiting": {
         "offer_minutes": 30,
         "most_minutes": 60,

@@ -6,7 +6,7 @@ from services.booking.domain.booking import EVENT_OF, EVENT_OF_ACTION, Action, B
 from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.zone import in_words
-from shared.contracts import BookingChanged, Event, StepTold
+from shared.contracts import BookingChanged, Event, Preparation, StepTold, Words
 
 
 def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
@@ -47,6 +47,10 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
             local_start_before=in_words(before.starts_at) if before is not None and moved else None,
             by=change.actor.role,
             local_hold_until=in_words(after.hold_until) if after.hold_until is not None else None,
+            preparations=tuple(
+                Preparation(lead_minutes=one.minutes_before, words=Words(one.words_zh, one.words_en))
+                for one in policy.preparations
+            ),
             steps=_steps(after, facts.catalogue),
         ),
     )

@@ -130,6 +130,15 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """What whoever comes must do beforehand; they are told `minutes_before` the start."""
+
+    minutes_before: int
+    words_zh: str
+    words_en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Everything that a service allows. `version` rises whenever the data changes."""
 
@@ -147,6 +156,7 @@ class Policy:
     cancel_by: CancelBy
     check_in: CheckInWindow
     reminders: tuple[int, ...]
+    preparations: tuple[Preparation, ...] = ()
     limits: tuple[Limit, ...] = ()
     shares: Shares = field(default_factory=Shares)
     age_least: int | None = None

@@ -21,6 +21,7 @@ from services.booking.domain.policy import (
     LimitWindow,
     PartyKind,
     Policy,
+    Preparation,
     Release,
     SeatUnit,
     Shares,
@@ -106,6 +107,12 @@ class CoolingDocument(Document):
         return self
 
 
+class PreparationDocument(Document):
+    minutes_before: Annotated[int, Field(ge=1, le=14 * 24 * 60)]
+    words_zh: Text
+    words_en: Text
+
+
 class PolicyDocument(Document):
     """Everything that a service allows."""
 
@@ -121,6 +128,7 @@ class PolicyDocument(Document):
     cancel_by: CancelByDocument
     check_in: CheckInDocument
     reminders: Annotated[list[Annotated[int, Field(ge=1, le=14 * 24 * 60)]], Field(max_length=5)]
+    preparations: Annotated[list[PreparationDocument], Field(max_length=5)] = Field(default_factory=list)
     limits: Annotated[list[LimitDocument], Field(max_length=10)] = Field(default_factory=list)
     shares: Annotated[SharesDocument, Field(default_factory=SharesDocument)]
     age_least: Age | None = None
@@ -171,6 +179,10 @@ class PolicyDocument(Document):
                 closes_minutes_after=self.check_in.closes_minutes_after,
             ),
             reminders=tuple(self.reminders),
+            preparations=tuple(
+                Preparation(minutes_before=one.minutes_before, words_zh=one.words_zh, words_en=one.words_en)
+                for one in self.preparations
+            ),
             limits=tuple(Limit(scope=one.scope, window=one.window, most=one.most) for one in self.limits),
             shares=Shares(walk_in=self.shares.walk_in, counter=self.shares.counter),
             age_least=self.age_least,

@@ -7,8 +7,10 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from services.notify.api.problems import problems
+from services.notify.domain.planning import RESIDENT
 from services.notify.domain.reason import Reason
 from services.notify.doorbell import Doorbell
+from services.notify.renderer import Templates
 from services.notify.settings import NotifySettings
 from services.notify.store.database import Engine
 from shared.clock import Clock
@@ -50,6 +52,7 @@ class Container:
     verifier: Verifier
     doorbell: Doorbell
     links: LinkSigner
+    templates: Templates
     feed_token: str
     box: Strongbox
     application_server_key: str
@@ -101,6 +104,21 @@ async def writing(request: Request) -> Write:
 
 
 ContainerDep = Annotated[Container, Depends(container)]
+
+
+async def employed(request: Request) -> SignedIn:
+    """Give somebody who works here: any role but the resident's.
+
+    Raises:
+        Refused: `not_signed_in`, `not_allowed`.
+    """
+    asker = await signed_in(request)
+    if asker.principal.role == RESIDENT:
+        raise Refused(Reason.NOT_ALLOWED)
+    return asker
+
+
+EmployedDep = Annotated[SignedIn, Depends(employed)]
 SignedInDep = Annotated[SignedIn, Depends(signed_in)]
 WriteDep = Annotated[Write, Depends(writing)]
 

@@ -28,6 +28,8 @@ _BODY: dict[str, Any] = {
     "quiet_hours": {"begins": "22:00", "ends": "07:00"},
     "off": [{"kind": "confirmation", "channel": "email"}],
     "reminders_off": [120],
+    "plain_words": True,
+    "names_sensitive": False,
 }
 _CHOICES: list[dict[str, Any]] = [
     {"kind": "confirmation", "channel": "email", "on": False, "locked": None, "explanation": None},
@@ -78,6 +80,15 @@ class PreferencesWanted(Strict):
         tuple[Lead, ...],
         Field(max_length=MOST_LEADS, description="Lead times, in minutes before the start, of unwanted reminders."),
     ] = ()
+    plain_words: Annotated[
+        bool, Field(description="Short sentences, large print, and a number to call. 大字、短句、附电话。")
+    ] = False
+    names_sensitive: Annotated[
+        bool,
+        Field(
+            description="Messages may say what and where also of sensitive services; without it they say only that there is a booking. It holds for bookings made or changed from then on; switched off, it holds at once."
+        ),
+    ] = False
 
     model_config = ConfigDict(json_schema_extra={"examples": [_BODY]})
 
@@ -102,6 +113,8 @@ class PreferencesShown(Shown):
     quiet_hours: QuietHoursChosen | None
     off: list[ChoiceNamed]
     reminders_off: list[int]
+    plain_words: bool
+    names_sensitive: bool
     choices: list[ChoiceShown]
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -163,6 +176,8 @@ def _wanted(wish: PreferencesWanted) -> Preferences:
         quiet_hours=_quiet_hours(wish.quiet_hours),
         off=switched_off((choice.kind, choice.channel) for choice in wish.off),
         reminders_off=frozenset(wish.reminders_off),
+        plain_words=wish.plain_words,
+        names_sensitive=wish.names_sensitive,
     )
 
 
@@ -183,6 +198,8 @@ def _shown(found: Preferences) -> PreferencesShown:
         quiet_hours=QuietHoursChosen(begins=f"{quiet.begins:%H:%M}", ends=f"{quiet.ends:%H:%M}") if quiet else None,
         off=[ChoiceNamed(kind=kind, channel=channel) for kind, channel in sorted(found.off)],
         reminders_off=sorted(found.reminders_off),
+        plain_words=found.plain_words,
+        names_sensitive=found.names_sensitive,
         choices=list(_choices(found)),
     )
 

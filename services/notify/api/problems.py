@@ -127,6 +127,14 @@ TABLE: ProblemTable = {
         Words("没有该消息", "Unknown message"),
         Words("您的收件箱中没有这条消息。", "There is no such message in your inbox."),
     ),
+    Reason.TEMPLATE_UNKNOWN: ProblemText(
+        404,
+        Words("没有该模板", "Unknown template"),
+        Words(
+            "这类消息没有这种用语，可用的见模板列表。",
+            "This kind of message has no such wording; the list of templates names those that there are.",
+        ),
+    ),
     Reason.BOOKING_UNKNOWN: ProblemText(
         404,
         Words("没有该预约", "Unknown booking"),

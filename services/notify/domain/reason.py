@@ -25,6 +25,7 @@ class Reason(StrEnum):
     STALE_VERSION = "stale_version"
     INVALID_CURSOR = "invalid_cursor"
     MESSAGE_UNKNOWN = "message_unknown"
+    TEMPLATE_UNKNOWN = "template_unknown"
     BOOKING_UNKNOWN = "booking_unknown"
     TOO_MANY_STREAMS = "too_many_streams"
     INBOX_STAYS_ON = "inbox_stays_on"

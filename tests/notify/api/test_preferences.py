@@ -23,12 +23,16 @@ DEFAULTS: dict[str, Any] = {
     "quiet_hours": {"begins": "21:00", "ends": "08:00"},
     "off": [],
     "reminders_off": [],
+    "plain_words": False,
+    "names_sensitive": False,
 }
 CHOSEN: dict[str, Any] = {
     "language": "en",
     "quiet_hours": {"begins": "22:30", "ends": "07:00"},
     "off": [{"kind": "confirmation", "channel": "email"}],
     "reminders_off": [120, 10080],
+    "plain_words": True,
+    "names_sensitive": True,
 }
 
 

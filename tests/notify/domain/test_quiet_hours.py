@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.notify.api.words import WORDS
 from services.notify.domain.cascade import LOUD
 from services.notify.domain.message import Channel, Kind, Why
 from services.notify.domain.quiet_hours import (
@@ -258,6 +260,35 @@ def test_what_is_due_in_the_night_is_decided_by_the_law_and_says_why(case: Case)
     assert decide(case.timing, case.quiet, case.now) == Decision(act=act, why=why, at=moment)
 
 
+PAGE = Path(__file__).parents[3] / "docs" / "quiet-hours.md"
+_HEAD = """\
+# What the night does to a message
+
+The table that the notify service is held to; a test keeps this page and the code equal. Quiet hours are 21:00 to 08:00
+unless a case says otherwise, and every message is a text message unless it says so. The law stands in
+`services/notify/domain/quiet_hours.py`.
+
+| # | case | decided | when | why | in words |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def page() -> str:
+    """The table as a page for people; `python -m tests.notify.domain.test_quiet_hours` writes it."""
+    rows = []
+    for number, case in enumerate(CASES, start=1):
+        act, why, moment = case.expected
+        when = f"{moment.astimezone(VENUE_ZONE):%d %b %H:%M}" if moment else "never"
+        rows.append(
+            f"| {number} | {case.name} | {act.value} | {when} | `{why.value}` | {WORDS[why].zh} {WORDS[why].en} |\n"
+        )
+    return _HEAD + "".join(rows)
+
+
+def test_the_page_for_people_is_this_table() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
 def test_the_table_has_every_decision_and_every_reason_of_the_law() -> None:
     assert len(CASES) >= 30
     assert {case.expected[0] for case in CASES} == set(Act)
@@ -349,3 +380,7 @@ def test_a_moment_in_the_quiet_hours_lies_between_their_beginning_and_their_end(
     if night is not None:
         assert night[0] <= moment < night[1]
         assert (night[0].time(), night[1].time()) == (quiet.begins, quiet.ends)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
