@@ -33,7 +33,7 @@ RINGS: Mapping[str, frozenset[str]] = {
         "channels": {"domain", "renderer", "channels"},
         "compose": {"domain", "store", "renderer", "channels"},  # the half of deliver that makes a message
         "doorbell": {"domain", "store", "views"},  # wakes the readers who wait for news
-        "api": _ACTS | {"views", "doorbell", "api"},
+        "api": _ACTS | {"views", "doorbell", "renderer", "api"},  # it shows how a message will look
         "sweeps": _ACTS,
         "consume": _ACTS,
         "deliver": _ACTS | {"channels", "renderer", "compose"},

@@ -42,12 +42,12 @@ async def test_a_preview_names_the_providers_code_and_its_variables(api: Caller)
 
 @pytest.mark.parametrize("path", ["", "/reminder/preview"])
 async def test_residents_have_no_business_here(api: Caller, path: str) -> None:
-    assert problem(await api.get(f"{PATH}{path}")) == (403, "not_allowed")
+    problem(await api.get(f"{PATH}{path}"), 403, "not_allowed")
     anonymous = await api.client.get(f"{PATH}{path}")
-    assert problem(anonymous) == (401, "not_signed_in")
+    problem(anonymous, 401, "not_signed_in")
 
 
 async def test_what_there_is_no_wording_or_kind_of_is_a_refusal(api: Caller) -> None:
     unknown = await api.get_as(f"{PATH}/sign_in_code/preview?wording=full", "staff", "x")
-    assert problem(unknown) == (404, "template_unknown")
+    problem(unknown, 404, "template_unknown")
     assert (await api.get_as(f"{PATH}/love_letter/preview", "staff", "x")).status_code == 422
