@@ -156,6 +156,7 @@ class House:
         """Return what the booking service is told; what the caller's environment says of it comes first."""
         return {
             "BOOKING_PUBLIC_URL": self.booking_url,
+            "BOOKING_NOTIFY_URL": self.notify_url,
             "YUYUE_KEY_FOLDER": str(self.key_folder),
             **self._own("BOOKING_"),
             "BOOKING_DATABASE_URL": self.servers.booking_database,

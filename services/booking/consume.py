@@ -8,11 +8,20 @@ from services.booking.store.database import Connection
 from services.booking.store.waitlist import hear
 from shared.contracts import Event, MessageEvidence
 
-ARRIVED = frozenset({"delivered", "shown", "read", "acted"})
-"""Evidence that a message has reached a person's device, and anything that says more."""
+LOOKED_AT = frozenset({"shown", "read", "acted"})
+"""Evidence that somebody has seen a message."""
+
+ARRIVED = LOOKED_AT | {"delivered"}
+"""Evidence that a message has reached a person's device, or more."""
+
+WAITS_TO_BE_OPENED = "in_app"
+"""The channel whose messages are delivered into an inbox that nobody may be looking at."""
 
 
 async def handle(tx: Connection, event: Event) -> None:
     """Write down when the message of an offer arrived; evidence about other messages changes nothing here."""
-    if isinstance(event.data, MessageEvidence) and event.data.evidence in ARRIVED:
-        await hear(tx, event.data.booking_id, event.data.at)
+    said = event.data
+    if not isinstance(said, MessageEvidence):
+        return
+    if said.evidence in (LOOKED_AT if said.channel == WAITS_TO_BE_OPENED else ARRIVED):
+        await hear(tx, said.booking_id, said.at)

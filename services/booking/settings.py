@@ -22,6 +22,9 @@ class BookingSettings(Settings):
         pattern=r"^https?://[^/?#]+(/[^?#]*[^/?#])?$",
         description="The address that clients see, without a slash at the end; https adds Strict-Transport-Security.",
     )
+    notify_url: str = Field(
+        default="http://127.0.0.1:8001", description="The notify service's API: its feed says which messages arrived."
+    )
     database_connections: Positive = Field(default=8, description="Connections kept for everything but the desk.")
     desk_batch: Positive = Field(default=256, description="Requests that the desk decides in one transaction, at most.")
     desk_bound: Positive = Field(default=4096, description="Requests that may wait for the desk; beyond it, 503.")

@@ -30,6 +30,7 @@ from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id
 from shared.refusal import Refused
+from shared.sealing import generate_keys
 from tests import make, world
 from tests.shared.servers import Broker
 from tests.world import Resident
@@ -328,6 +329,7 @@ async def test_the_worker_settles_what_is_due(urn: Urn, booking_url: str, tmp_pa
     await urn.filled()
     broker = Broker(tmp_path / "nats")
     await broker.start()
+    generate_keys(tmp_path)
     settings = BookingSettings(
         database_url=booking_url, nats_url=broker.url, nats_monitor_url=broker.monitor_url, key_folder=tmp_path
     )
