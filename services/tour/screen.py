@@ -20,6 +20,13 @@ STATES: Final[Mapping[str, Words]] = {
     "no_show": Words("未到场", "no-show"),
     "lapsed": Words("暂留到期", "lapsed"),
 }
+WAITS: Final[Mapping[str, Words]] = {
+    "waiting": Words("候补中", "waiting"),
+    "offered": Words("名额已为您保留", "a place is offered"),
+    "served": Words("已接受名额", "served"),
+    "left": Words("已退出候补", "left"),
+    "ended": Words("候补已结束", "ended"),
+}
 MESSAGE_STATES: Final[Mapping[str, Words]] = {
     "planned": Words("待发", "planned"),
     "claimed": Words("发送中", "being sent"),
@@ -104,6 +111,19 @@ def account(body: Mapping[str, Any]) -> list[str]:
 def person(body: Mapping[str, Any]) -> list[str]:
     """Show a saved person as the system shows them ever after: masked."""
     return [f"{body['name']} · {body['document']['number']}"]
+
+
+def entry(body: Mapping[str, Any], narrator: Narrator) -> list[str]:
+    """Show an entry in the waiting list: its number, its place in the line, and until when it is offered a place."""
+    number, state = body["number"], body["state"]
+    lines = [narrator.pick(Words(f"候补第 {number} 号 · {WAITS[state].zh}", f"number {number} · {WAITS[state].en}"))]
+    if state == "waiting":
+        place = body["position"]
+        lines.append(narrator.pick(Words(f"前面还有 {place - 1} 组", f"{place - 1} parties are before this one")))
+    for offer in body.get("offers", ()):
+        until = f"{moment(offer['until']):%m-%d %H:%M}"
+        lines.append(narrator.pick(Words(f"名额保留到 {until}", f"a place is held until {until}")))
+    return lines
 
 
 def availability(body: Mapping[str, Any], narrator: Narrator) -> list[str]:
