@@ -78,12 +78,6 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         async def tell_of_ended_bars() -> None:
             await strikes.tell_of_ended_bars(engine, cache, clock)
 
-        async def open_ahead() -> None:
-            await open_slots(engine, clock())
-
-        async def prune_events() -> None:
-            await relay.prune(clock() - KEEP_EVENTS)
-
         ticker = Ticker(clock)
         ticker.every(RELAY_SECONDS, relay.drain, "relay")
         ticker.every(LAPSE_SECONDS, sweeps.lapse_holds, "lapse_holds")
@@ -92,12 +86,24 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         ticker.every(END_SECONDS, tell_of_ended_bars, "tell_of_ended_bars")
         ticker.every(LINE_SECONDS, waiting.tend, "tend_waiting_list")
         ticker.every(CATCH_UP_SECONDS, hearing.catch_up_once, "catch_up")
-        ticker.every(HOURLY_SECONDS, open_ahead, "open_slots")
         ticker.every(HOURLY_SECONDS, sweeps.forget, "forget")
-        ticker.every(HOURLY_SECONDS, prune_events, "prune_events")
+        _look_ahead_and_back(ticker, engine, relay, clock)
         ticker.start()
         stack.push_async_callback(ticker.stop)
         await bus_of_notify.consume(DURABLE, EVENTS_AT_ONCE, hearing.accept)
+
+
+def _look_ahead_and_back(ticker: Ticker, engine: Engine, relay: Relay, clock: Clock) -> None:
+    """Open slots as the horizon moves on, and forget events that every reader has long had."""
+
+    async def open_ahead() -> None:
+        await open_slots(engine, clock())
+
+    async def prune_events() -> None:
+        await relay.prune(clock() - KEEP_EVENTS)
+
+    ticker.every(HOURLY_SECONDS, open_ahead, "open_slots")
+    ticker.every(HOURLY_SECONDS, prune_events, "prune_events")
 
 
 async def _hearing(

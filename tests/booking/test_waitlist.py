@@ -32,6 +32,7 @@ from shared.ids import new_id
 from shared.refusal import Refused
 from shared.web import Answer
 from tests import make, world
+from tests.booking.test_cooling import listed
 from tests.booking.test_desk import CLEAN, City, alter, render, wish
 from tests.world import Resident
 
@@ -153,6 +154,19 @@ async def test_from_joining_to_accepting(city: City) -> None:
         told = (await connection.execute(text("SELECT type FROM outbox ORDER BY sequence"))).scalars().all()
     assert [kind.split(".", 1)[1] for kind in told].count("waitlist.offered.v1") == 3
     assert await world.audit(city.engine) == CLEAN
+
+
+async def test_a_hold_that_ran_out_is_not_listed_as_free_while_somebody_waits(city: City) -> None:
+    slot = make.slot(capacity=1)
+    await world.put_slots(city.engine, slot)
+    holder, one = await world.put_residents(city.engine, 2)
+    await city.desk.ask(wish(holder, slot, confirm=False), render)
+    entry = await waits(city, one)
+    city.clock.advance(5 * MINUTE)
+    assert (await listed(city, slot)).why is Reason.COOLING_OFF, "though nobody has swept yet"
+    await Sweeps(city.engine, city.desk, city.clock).lapse_holds()
+    assert await state(city, entry) == "offered"
+    assert (await listed(city, slot)).why is Reason.SLOT_FULL
 
 
 async def test_two_desks_give_one_seat_to_the_first_in_line_whatever_they_do_at_once(city: City) -> None:

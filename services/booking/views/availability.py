@@ -27,7 +27,8 @@ ZONE = f"'{VENUE_ZONE.key}'"
 _RAN_OUT = (
     "ran_out AS MATERIALIZED (SELECT c.slot_id, sum(c.seats) AS seats,"  # noqa: S608 - constants
     " sum(c.seats) FILTER (WHERE b.channel = 'counter') AS counter,"
-    " bool_or(jsonb_typeof(p.document -> 'cooling') = 'object') AS cools"
+    " bool_or(jsonb_typeof(p.document -> 'cooling') = 'object'"
+    "  OR EXISTS (SELECT FROM waitlist_wishes w WHERE w.service_id = c.service_id)) AS cools"
     " FROM (SELECT id, channel FROM bookings WHERE state = 'held' AND hold_until <= :now"
     f" AND ({{services}} OR itinerary_id IS NOT NULL) ORDER BY hold_until DESC LIMIT {MOST_RAN_OUT}) b"
     " JOIN claims c ON c.booking_id = b.id AND c.live AND c.{services}"
@@ -147,7 +148,7 @@ async def read_free(
 def slot_as_of(row: Row[Any], now: datetime) -> Slot:
     """Make a slot of a row that has `COLUMNS`, with the seats of holds that ran out given back.
 
-    Where they will cool off once the desk gives them back, they do so already.
+    Where they will cool off once the desk gives them back, or somebody waits who is asked first, they do so already.
     """
     slot = slot_of(row)
     if not row.given_back:
