@@ -41,7 +41,7 @@ from shared.clock import Clock, system_clock
 from shared.db import assert_durable, create_engine, wait_until_ready
 from shared.sealing import FEED_TOKEN, Vault, load_secret
 from shared.tokens import InvalidToken, Principal, Signer, Verifier
-from shared.web import Buckets, Edge, EdgeOptions, Limits, Problems, Rate, add_routes, describe, install_problems
+from shared.web import Application, Buckets, EdgeOptions, Limits, Problems, Rate, add_routes, describe, install_problems
 
 READY_SECONDS = 30.0
 DESK_SESSION = {
@@ -139,7 +139,7 @@ def create_app(settings: BookingSettings | None = None, clock: Clock = system_cl
         clock: says when it is.
     """
     settings = settings or BookingSettings()  # the environment gives what is required
-    app = FastAPI(
+    app = Application(
         title="Yuyue 预约",
         summary="城市公共服务预约 Booking for a city's public services",
         description=DESCRIPTION,
@@ -156,8 +156,8 @@ def create_app(settings: BookingSettings | None = None, clock: Clock = system_cl
     )
     problems = install_problems(app, TABLE, type_base=f"{settings.public_url}/problems/", vocabulary=VOCABULARY)
     app.state.settings, app.state.clock, app.state.problems = settings, clock, problems
-    app.add_middleware(Edge, problems=problems, options=_edge_options(app, settings))
     add_routes(app, *ROUTERS)
+    app.stand_at(problems, _edge_options(app, settings))
     describe(app, DOCS, version=app.version, security=SECURITY)
     return app
 

@@ -1,6 +1,7 @@
 """HTTP as both services speak it: problems (RFC 9457), limits, conditional requests, pages, the OpenAPI document."""
 
-from shared.web.edge import BODY_LIMIT, Edge, EdgeOptions, Visit
+from shared.web.edge import BODY_LIMIT, NOT_JSON, Edge, EdgeOptions, Visit
+from shared.web.express import Application
 from shared.web.headers import etag, expected_version, parse_idempotency_key
 from shared.web.lean import LeanRoute
 from shared.web.limits import Buckets, Limits, Rate, Spent, address_key
@@ -14,7 +15,9 @@ from shared.web.words import Language, Vocabulary, negotiate, pick, spoken
 
 __all__ = [
     "BODY_LIMIT",
+    "NOT_JSON",
     "Answer",
+    "Application",
     "Buckets",
     "Edge",
     "EdgeOptions",

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,14 +59,22 @@ _UNLESS_SET: tuple[tuple[bytes, bytes], ...] = (
 _HTTPS = (b"strict-transport-security", b"max-age=31536000")
 
 
+NOT_JSON: Final = object()
+"""The document of a body that is not JSON, or of none."""
+
+
 @dataclass(slots=True)
 class Visit:
-    """What the edge knows of a request before anybody else reads it; it stands in the scope as `visit`."""
+    """What the edge knows of a request before anybody else reads it; it stands in the scope as `visit`.
+
+    `document` is the body as JSON, read once for everybody.
+    """
 
     request_id: str
     headers: Mapping[bytes, str]
     principal: Principal | None = None
     body: bytes = b""
+    document: Any = NOT_JSON
 
     @property
     def language(self) -> Language:
@@ -290,7 +298,7 @@ def _refuse_unreadable(visit: Visit) -> None:
     if body.count(b"[") + body.count(b"{") > DEEPEST and _depth(body) > DEEPEST:
         raise _invalid("json_invalid", visit, field="")
     try:
-        document = json.loads(body, object_pairs_hook=_named_once)
+        document = visit.document = json.loads(body, object_pairs_hook=_named_once)
     except _NameTwice:
         raise _invalid("repeated_name", visit, field="") from None
     except ValueError:

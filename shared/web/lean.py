@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.web.routes import Handler, StrictRoute, refuse_any_query
+from shared.web.edge import NOT_JSON
+from shared.web.routes import Handler, StrictRoute, refuse_any_query, visit_of
 
 Dependency = Callable[[Request], Awaitable[Any]]
 
@@ -30,10 +31,9 @@ class LeanRoute(StrictRoute):
 
         async def lean(request: Request) -> Response:
             refuse_any_query(request)
-            try:  # first, as the general road does: dependencies read the body too
-                document = await request.json()
-            except ValueError as error:  # not JSON, or not even UTF-8
-                raise RequestValidationError([{"type": "json_invalid", "loc": ("body",)}]) from error
+            document = visit_of(request).document
+            if document is NOT_JSON:  # first, as the general road does: dependencies read the body too
+                raise RequestValidationError([{"type": "json_invalid", "loc": ("body",)}])
             asker = await dependency(request)
             try:
                 wish = validate(document)

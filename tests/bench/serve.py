@@ -8,6 +8,7 @@ import sys
 
 import uvicorn
 
+from shared.web.one_write import OneWriteProtocol
 from tests.bench import apps
 
 if __name__ == "__main__":
@@ -15,7 +16,9 @@ if __name__ == "__main__":
     config = uvicorn.Config(
         getattr(apps, name)(),
         loop="uvloop",
-        http="httptools",
+        http="httptools"
+        if name in {"empty", "naive"}
+        else OneWriteProtocol,  # the yardsticks as anybody would serve them
         lifespan="on",
         access_log=False,
         log_level="warning",

@@ -27,7 +27,17 @@ from shared.clock import Clock
 from shared.refusal import Refused
 from shared.sealing import Vault
 from shared.tokens import Principal, Signer, Verifier
-from shared.web import Answer, Buckets, Language, Problems, Rate, Visit, expected_version, parse_idempotency_key
+from shared.web import (
+    NOT_JSON,
+    Answer,
+    Buckets,
+    Language,
+    Problems,
+    Rate,
+    Visit,
+    expected_version,
+    parse_idempotency_key,
+)
 
 AT_WORK = (Role.STAFF, Role.SCHEDULER, Role.ADMINISTRATOR)
 PUBLISHERS = (Role.SCHEDULER, Role.ADMINISTRATOR)
@@ -197,6 +207,9 @@ def idempotency_key(visit: Visit) -> str:
     return parse_idempotency_key(visit.headers.get(b"idempotency-key"))
 
 
+_in_order = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 async def fingerprint(request: Request) -> bytes:
     """Return 32 bytes that two requests share only if they ask the same: method, address, and the meaning of the body."""
     return hashlib.sha256(await meaning(request)).digest()
@@ -206,7 +219,7 @@ async def meaning(request: Request) -> bytes:
     """Return what a request asks, in one written form: neither the order of members nor the spaces of a body count."""
     scope = request.scope
     visit: Visit = scope["visit"]
-    body = json.dumps(await request.json(), sort_keys=True, separators=(",", ":")) if visit.body else ""
+    body = _in_order(await request.json() if visit.document is NOT_JSON else visit.document) if visit.body else ""
     return f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}\n{body}".encode()
 
 
