@@ -378,7 +378,7 @@ async def test_a_worker_asks_only_for_slots_that_may_have_a_seat(city: City) -> 
     _, _, (one,) = await filled(city, 1, 1)
     await waits(city, one)
     async with city.engine.connect() as connection:
-        assert await slots_to_serve(connection, city.clock(), 10) == {}
+        assert await slots_to_serve(connection, ["timed-entry"], city.clock(), 10) == {}
 
 
 async def test_cooling_and_waiting_together(booking_url: str) -> None:

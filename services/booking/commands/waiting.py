@@ -20,9 +20,12 @@ from services.booking.store.waitlist import (
     offers_to_hear,
     write_heard,
 )
-from services.booking.store.waitlist_line import forget_kept, slots_kept_for_nobody, slots_to_serve
+from services.booking.store.waitlist_line import forget_kept, services_waited_for, slots_kept_for_nobody, slots_to_serve
 from shared.clock import Clock
 from shared.web import Answer
+
+SERVICES = 50
+"""Services whose lines are looked over at one tick; the next tick goes on with the next ones, and then begins again."""
 
 PAGE = 200
 """Slots or entries that are taken up at a time."""
@@ -42,6 +45,7 @@ class WaitingList:
         self._engine = engine
         self._desk = desk
         self._clock = clock
+        self._looked_over = ""
 
     async def tend(self) -> int:
         """Do whatever is due once; return how many slots were served."""
@@ -51,9 +55,11 @@ class WaitingList:
         return await self.serve_due()
 
     async def serve_due(self) -> int:
-        """Serve the line of slots that may have seats for somebody; return how many."""
+        """Serve the line of slots that may have seats for somebody, of the next few services; return how many."""
         async with self._engine.connect() as connection:
-            after = await slots_to_serve(connection, self._clock(), PAGE)
+            services = await services_waited_for(connection, self._looked_over, SERVICES)
+            after = await slots_to_serve(connection, services, self._clock(), PAGE) if services else {}
+        self._looked_over = services[-1] if len(services) == SERVICES else ""
         await self._serve(after)
         return len(after)
 

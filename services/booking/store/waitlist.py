@@ -15,7 +15,7 @@ from services.booking.domain.waitlist_entry import LIVE_ENTRY, Band, EntryState
 from services.booking.domain.zone import VENUE_ZONE
 from services.booking.store.database import Connection
 from services.booking.store.gathering import SLOT_COLUMNS, slot_of
-from services.booking.store.waitlist_line import COVERS, leave_line
+from services.booking.store.waitlist_line import COVERS, LOCAL_TIME, leave_line
 from services.booking.tables import (
     waitlist_entries,
     waitlist_numbers,
@@ -41,7 +41,7 @@ _AHEAD = text(
 )
 _WAITING_FOR = text(
     "SELECT s.id, count(e.id) AS parties FROM slots s JOIN waitlist_wishes w ON w.service_id = s.service_id"  # noqa: S608
-    f" JOIN waitlist_entries e ON e.id = w.entry_id AND {COVERS}"
+    f" {LOCAL_TIME} JOIN waitlist_entries e ON e.id = w.entry_id AND {COVERS}"
     " WHERE s.id = ANY(CAST(:slot_ids AS uuid[])) GROUP BY s.id"
 )
 _LINE_OF_SERVICE = text(

@@ -21,12 +21,18 @@ CANDIDATES_MOST = 100
 """Entries that are looked at for one slot in one batch; whoever stands behind them is reached by the sweep."""
 
 _LOCAL = f"timezone('{VENUE_ZONE.key}', s.starts_at)"
-COVERS = (
-    f"CAST({_LOCAL} AS date) BETWEEN e.first_day AND e.last_day"
-    f" AND CAST(extract(isodow FROM {_LOCAL}) AS smallint) = ANY(e.weekdays)"
-    f" AND CAST({_LOCAL} AS time) BETWEEN e.since AND e.until"
+LOCAL_TIME = (
+    f"CROSS JOIN LATERAL (SELECT CAST({_LOCAL} AS date) AS day,"  # noqa: S608 - constants
+    f" CAST(extract(isodow FROM {_LOCAL}) AS smallint) AS weekday,"
+    f" CAST({_LOCAL} AS time) AS clock OFFSET 0) here"
 )
-"""The same as `Band.covers`, for an entry `e` and a slot `s`."""
+"""What the venue's calendar and clock show when a slot `s` begins: worked out once for a slot, not for each who waits."""
+
+COVERS = (
+    "here.day BETWEEN e.first_day AND e.last_day AND here.weekday = ANY(e.weekdays)"
+    " AND here.clock BETWEEN e.since AND e.until"
+)
+"""The same as `Band.covers`, for an entry `e` and the `here` of a slot."""
 
 NOT_ANSWERED_BEFORE = (
     "NOT EXISTS (SELECT FROM waitlist_offers o WHERE o.entry_id = e.id AND o.slot_id = s.id"
@@ -37,7 +43,7 @@ _CANDIDATES = text(
     f"""
     SELECT s.id AS slot_id, next.entry_id
     FROM unnest(CAST(:slot_ids AS uuid[]), CAST(:afters AS bigint[])) AS asked(slot_id, after)
-    JOIN slots s ON s.id = asked.slot_id
+    JOIN slots s ON s.id = asked.slot_id {LOCAL_TIME}
     CROSS JOIN LATERAL (
         SELECT e.id AS entry_id, e.number FROM waitlist_wishes w JOIN waitlist_entries e ON e.id = w.entry_id
         WHERE w.service_id = s.service_id AND e.state = 'waiting' AND {COVERS} AND {NOT_ANSWERED_BEFORE}
@@ -117,17 +123,22 @@ _COLLECT = text(
 
 _TO_SERVE = text(
     f"""
-    SELECT s.id AS slot_id, min(e.number) - 1 AS after
-    FROM slots s JOIN waitlist_wishes w ON w.service_id = s.service_id
-    JOIN waitlist_entries e ON e.id = w.entry_id AND e.state = 'waiting' AND {COVERS}
-    WHERE s.service_id = ANY(ARRAY(SELECT DISTINCT service_id FROM waitlist_wishes)) AND s.is_open
-        AND s.drawn_in IS NULL AND s.starts_at > :now AND s.bookable_from <= :now AND s.bookable_until > :now
-        AND NOT EXISTS (
-            SELECT FROM waitlist_skips k WHERE k.entry_id = e.id AND k.slot_id = s.id AND k.last_at > :again
-        )
-        AND {NOT_ANSWERED_BEFORE}
-    GROUP BY s.id ORDER BY min(e.number) LIMIT :limit
+    SELECT s.id AS slot_id, first.number - 1 AS after
+    FROM slots s {LOCAL_TIME} CROSS JOIN LATERAL (
+        SELECT w.number FROM waitlist_wishes w JOIN waitlist_entries e ON e.id = w.entry_id
+        WHERE w.service_id = s.service_id AND e.state = 'waiting' AND {COVERS} AND {NOT_ANSWERED_BEFORE}
+            AND NOT EXISTS (
+                SELECT FROM waitlist_skips k WHERE k.entry_id = e.id AND k.slot_id = s.id AND k.last_at > :again
+            )
+        ORDER BY w.number LIMIT 1
+    ) first
+    WHERE s.service_id = ANY(CAST(:service_ids AS text[])) AND s.starts_at > :now AND s.is_open
+        AND s.drawn_in IS NULL AND s.bookable_from <= :now AND s.bookable_until > :now
+    LIMIT :limit
     """  # noqa: S608 - constants
+)
+_WAITED_SERVICES = text(
+    "SELECT DISTINCT service_id FROM waitlist_wishes WHERE service_id > :after ORDER BY service_id LIMIT :limit"
 )
 _KEPT_FOR_NOBODY = text(
     "SELECT DISTINCT collecting_slot FROM waitlist_entries"
@@ -205,13 +216,20 @@ async def leave_line(tx: Connection, entry_ids: Sequence[UUID]) -> None:
     await tx.execute(_LEAVE_LINE, {"ids": list(entry_ids)})
 
 
-async def slots_to_serve(connection: Connection, now: datetime, limit: int) -> dict[UUID, int]:
-    """Return slots that may have seats for somebody who waits, and behind which number to begin.
+async def services_waited_for(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return services that somebody waits for, in order, from behind the one called `after`."""
+    return list((await connection.execute(_WAITED_SERVICES, {"after": after, "limit": limit})).scalars())
+
+
+async def slots_to_serve(
+    connection: Connection, service_ids: Sequence[str], now: datetime, limit: int
+) -> dict[UUID, int]:
+    """Return slots of services that may have seats for somebody who waits, and behind which number to begin.
 
     Whoever was passed over for a slot a moment ago is not looked at again before the next one.
     """
-    rows = await connection.execute(_TO_SERVE, {"now": now, "again": now - LOOK_AGAIN, "limit": limit})
-    return {row.slot_id: row.after for row in rows}
+    asked = {"service_ids": list(service_ids), "now": now, "again": now - LOOK_AGAIN, "limit": limit}
+    return {row.slot_id: row.after for row in await connection.execute(_TO_SERVE, asked)}
 
 
 async def slots_kept_for_nobody(connection: Connection, limit: int) -> list[UUID]:
