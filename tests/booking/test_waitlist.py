@@ -307,6 +307,38 @@ async def test_a_desk_that_dies_before_the_commit_gives_nothing_away(
     assert (await city.desk.ask(wish(stranger, slot), render)).status == 409
 
 
+_ASTRAY = text(
+    "SELECT count(*) FROM waitlist_offers o FULL JOIN (SELECT id FROM bookings WHERE channel = 'waiting_list' AND state = 'held') b"
+    " ON b.id = o.booking_id LEFT JOIN waitlist_entries e ON e.id = o.entry_id"
+    " WHERE o.booking_id IS NULL OR b.id IS NULL OR e.state <> 'offered'"
+)
+_KILL = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dying'")
+
+
+async def test_a_worker_that_is_killed_at_any_moment_leaves_whole_offers_in_order(city: City, booking_url: str) -> None:
+    """Its connections are cut while it works; whatever it had not committed, the next worker does."""
+    chance = random.Random(7)
+    _, _, others = await filled(city, 1, 12)
+    entries = [await waits(city, one) for one in others]
+    for freed in range(1, 13):
+        async with city.engine.begin() as tx:
+            await tx.execute(text("UPDATE slots SET capacity = capacity + 1"))
+        engine = create_engine(booking_url, application_name="dying", pool_size=3)
+        desk = Desk(engine, CatalogueCache(CATALOGUE), city.clock)
+        dying = asyncio.create_task(WaitingList(engine, desk, city.clock).tend())
+        await asyncio.sleep(chance.uniform(0, 0.06))
+        async with city.engine.begin() as tx:
+            await tx.execute(_KILL)
+        await asyncio.gather(dying, return_exceptions=True)
+        await desk.close()
+        await engine.dispose()
+        await tending(city).tend()
+        assert await states(city, entries) == ["offered"] * freed + ["waiting"] * (12 - freed)
+        async with city.engine.connect() as connection:
+            assert (await connection.execute(_ASTRAY)).scalar_one() == 0
+    assert await world.audit(city.engine) == CLEAN
+
+
 async def test_numbers_have_no_gaps_whoever_joins_at_once_or_fails_to(city: City) -> None:
     _, _, others = await filled(city, 1, 12)
     joined = await asyncio.gather(

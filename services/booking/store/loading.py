@@ -134,6 +134,8 @@ async def _still_booked(tx: AsyncConnection, service_ids: Collection[str], now: 
 async def _remove_services(tx: AsyncConnection, service_ids: Collection[str]) -> None:
     """Remove services that nobody ever booked, with their slots and plans."""
     if service_ids:
+        for waited in (tables.waitlist_wishes, tables.waitlist_people):
+            await tx.execute(delete(waited).where(waited.c.service_id.in_(service_ids)))
         await tx.execute(delete(tables.slots).where(tables.slots.c.service_id.in_(service_ids)))
         await tx.execute(delete(tables.plans).where(tables.plans.c.service_id.in_(service_ids)))
         await _remove(tx, tables.services, service_ids)
