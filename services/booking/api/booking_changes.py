@@ -27,6 +27,7 @@ from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.facts import Facts
 from services.booking.domain.foresight import Foreseen, foreseen
 from services.booking.domain.penalty import regime_of, scope_words
+from services.booking.domain.policy import Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Move
 from services.booking.domain.striking import strikes_if_cancelled
@@ -80,7 +81,9 @@ class CancellationPreview(Shown):
     strikes: Annotated[list[ForeseenShown], Field(description="What it would count as, the gravest first.")]
     consequence: Annotated[Words, Field(description="What it costs and what follows, to be shown before the act.")]
     slot_id: UUID
-    places_given_back: Annotated[int, Field(description="Places that become free for others at once.")]
+    places_given_back: Annotated[
+        int, Field(description="Places that are given back: to whoever waits, then to the public.")
+    ]
     told: Annotated[list[str], Field(description="Who gets a message of it: `booker`, or nobody.")]
 
     model_config = ConfigDict(
@@ -93,8 +96,8 @@ class CancellationPreview(Shown):
                     "late": False,
                     "strikes": [],
                     "consequence": {
-                        "zh": "名额立即退还，供他人预约。不收取费用，也不影响您以后的预约。",
-                        "en": "Your places go back to the public at once. It costs nothing, and you may book again.",
+                        "zh": "名额立即退还，有人候补时先给候补者。不收取费用，也不影响您以后的预约。",
+                        "en": "Your places are given back at once, to whoever waits first. It costs nothing, and you may book again.",
                     },
                     "slot_id": "01936f2e-0000-7def-8a3b-000000000001",
                     "places_given_back": 1,
@@ -106,8 +109,13 @@ class CancellationPreview(Shown):
 
 
 _COSTS_NOTHING = Words(
-    "名额立即退还，供他人预约。不收取费用，也不影响您以后的预约。",
-    "Your places go back to the public at once. It costs nothing, and you may book again.",
+    "名额立即退还，有人候补时先给候补者。不收取费用，也不影响您以后的预约。",
+    "Your places are given back at once, to whoever waits first. It costs nothing, and you may book again.",
+)
+_COOLS_OFF = Words(
+    "名额立即退还，先给候补者，其余在随机时刻重新开放，您不能马上再约回该时段。不收取费用，也不影响您以后的预约。",
+    "Your places are given back at once, to whoever waits first, and come back to everybody at a random moment: you cannot"
+    " book this time again at once. It costs nothing, and you may book again.",
 )
 _TOO_LATE = Words(
     "已过取消时间，名额继续为您保留。如不能前来，请告知场馆；未到将记为“未到”。",
@@ -178,7 +186,9 @@ async def preview(booking_id: BookingId, asker: SignedInDep) -> CancellationPrev
         cancel_by=local(deadline),
         late=state is State.CONFIRMED and now > deadline,
         strikes=[_foreseen_shown(one, catalogue) for one in strikes],
-        consequence=strike_words(strikes[0], catalogue) if strikes else _consequence(state, possible=refused is None),
+        consequence=strike_words(strikes[0], catalogue)
+        if strikes
+        else _consequence(state, policy, possible=refused is None),
         slot_id=booking.slot_id,
         places_given_back=booking.seats if refused is None else 0,
         told=["booker"] if refused is None and state is State.CONFIRMED else [],
@@ -263,9 +273,9 @@ def _foreseen_shown(one: Foreseen, catalogue: Catalogue) -> ForeseenShown:
     )
 
 
-def _consequence(state: State, *, possible: bool) -> Words:
+def _consequence(state: State, policy: Policy, *, possible: bool) -> Words:
     if possible:
-        return _COSTS_NOTHING
+        return _COSTS_NOTHING if policy.cooling is None else _COOLS_OFF
     if state is State.CONFIRMED:
         return _TOO_LATE
     return _NOTHING_LEFT if Action.COMPLETE not in LIFECYCLE[state] else _UNDER_WAY

@@ -63,7 +63,7 @@ def full(capacity: int, **changes: object) -> tuple[Decisions, Slot, list[Bookin
 
 
 def waits(decisions: Decisions, slot: Slot, *entries: Entry) -> None:
-    decisions.facts.waiting[slot.id] = entries
+    decisions.facts.waiting[slot.id] = [one for one in entries if one.wants(slot)]
 
 
 def cancel(booking: Booking, actor: Actor = RESIDENT) -> Alter:

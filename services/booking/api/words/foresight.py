@@ -11,7 +11,7 @@ def strike_words(one: Foreseen, catalogue: Catalogue) -> Words:
     """Return what is given back, which strike it would be, of how many, and what follows from it or from one more."""
     scope, _ = scope_words(one.scope, catalogue)
     zh = f"名额立即退还，但会计为第 {one.count} 次（满 {one.threshold} 次暂停网上预约）。"
-    en = f"Your places go back to the public at once, but this would be strike {one.count} of {one.threshold}"
+    en = f"Your places are given back at once, but this would be strike {one.count} of {one.threshold}"
     if one.bars_until is not None:
         until = in_words(one.bars_until)
         return Words(
