@@ -31,7 +31,8 @@ async def gather_line(tx: Connection, facts: Facts, asked: Mapping[UUID, int]) -
     }
     if not after:
         return
-    line, entries = await read_candidates(tx, after, facts.now)
+    offers = [booking.id for booking in facts.bookings.values() if booking.is_offer]
+    line, entries = await read_candidates(tx, after, offers, facts.now)
     people = {person_id for entry in entries.values() for person_id in entry.person_ids}
     ours = await lock_people(tx, people)
     waiting = {entry_id: _waiting(row, ours) for entry_id, row in entries.items()}

@@ -64,8 +64,12 @@ ENTRY_COLUMNS = (
     " ended_because"
 )
 _LOCK_ENTRIES = text(
-    f"SELECT {ENTRY_COLUMNS} FROM waitlist_entries WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608
+    f"SELECT {ENTRY_COLUMNS} FROM waitlist_entries WHERE id = ANY(ARRAY(SELECT unnest(CAST(:ids AS uuid[]))"  # noqa: S608
+    " UNION SELECT entry_id FROM waitlist_offers WHERE booking_id = ANY(CAST(:offer_ids AS uuid[]))))"
+    " ORDER BY id FOR NO KEY UPDATE"
 )
+"""Those whose offers this batch may end among them: they are written to, so they are locked in the same order."""
+
 _LOCK_PEOPLE = text(
     "SELECT id FROM persons WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
 )
@@ -151,15 +155,18 @@ _FORGET_KEPT = text(
 
 
 async def read_candidates(
-    tx: Connection, after: Mapping[UUID, int], now: datetime
+    tx: Connection, after: Mapping[UUID, int], offer_ids: Collection[UUID], now: datetime
 ) -> tuple[dict[UUID, list[UUID]], dict[UUID, Row[Any]]]:
-    """Return the line of each of these slots (which are locked), behind a number; and the entries in it, now locked."""
+    """Return the line of each of these slots (which are locked), behind a number; and the entries in it, now locked.
+
+    The entries of the offers `offer_ids` are locked with them.
+    """
     line: dict[UUID, list[UUID]] = {slot_id: [] for slot_id in after}
     binds = {"slot_ids": list(after), "afters": list(after.values()), "now": now}
     for slot_id, entry_id in await tx.execute(_CANDIDATES, binds):
         line[slot_id].append(entry_id)
-    ids = sorted({entry_id for entries in line.values() for entry_id in entries})
-    entries = {row.id: row for row in await tx.execute(_LOCK_ENTRIES, {"ids": ids})} if ids else {}
+    locked = {"ids": list({one for entries in line.values() for one in entries}), "offer_ids": list(offer_ids)}
+    entries = {row.id: row for row in await tx.execute(_LOCK_ENTRIES, locked)}
     return line, {entry_id: row for entry_id, row in entries.items() if row.state == EntryState.WAITING}
 
 
