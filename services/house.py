@@ -193,7 +193,33 @@ class House:
         if not self.environment.get("NOTIFY_WEB_PUSH_SUBJECT") and self.needs_sink:
             hosts = json.dumps([self.listeners.sink.getsockname()[0]])
             told |= {"NOTIFY_WEB_PUSH_SUBJECT": MAIL_FROM, "NOTIFY_WEB_PUSH_HOSTS": hosts}
-        return told
+        return {**self._sunk_wechat(), **told}
+
+    def _sunk_wechat(self) -> Environment:
+        """Return the applications at WeChat and WeCom that the sink stands in for."""
+        if not self.needs_sink or any(
+            name.startswith(("NOTIFY_WECHAT_", "NOTIFY_WECOM_")) for name in self.environment
+        ):
+            return {}
+        fields = {"thing1": "service", "date2": "local_start", "character_string3": "reference"}
+        hidden = {"date2": "local_start", "character_string3": "reference"}
+        templates = {
+            f"{kind}/{wording}": {"id": f"SAMPLE_{kind}_{wording}", "fields": shown}
+            for kind in ("confirmation", "reminder", "change", "cancellation")
+            for wording, shown in (("full", fields), ("neutral", hidden))
+        }
+        return {
+            "NOTIFY_WECHAT_URL": self.sink_url,
+            "NOTIFY_WECHAT_MINI_APP_ID": "wx_mini",
+            "NOTIFY_WECHAT_MINI_SECRET": "sink",
+            "NOTIFY_WECHAT_MINI_TEMPLATES": json.dumps(templates),
+            "NOTIFY_WECHAT_OFFICIAL_APP_ID": "wx_official",
+            "NOTIFY_WECHAT_OFFICIAL_SECRET": "sink",
+            "NOTIFY_WECHAT_OFFICIAL_TEMPLATES": json.dumps(templates),
+            "NOTIFY_WECOM_URL": self.sink_url,
+            "NOTIFY_WECOM_CORP_ID": "ww_corp",
+            "NOTIFY_WECOM_SECRET": "sink",
+        }
 
     def _sink_key(self) -> tuple[str, str]:
         """Return the access key between notify and the sink, made once."""

@@ -95,8 +95,16 @@ class Composer:
 
     def words(self, due: Due) -> tuple[Rendered, Said]:
         """Return title and body in the reader's language, for a channel that needs no address from the contact."""
-        words = self._message(due, due.preferences.language or self._language_of_account(due))
+        words = self._message(due, self.language(due))
         return words, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
+
+    def variables(self, due: Due) -> tuple[Wording, Values]:
+        """Return the wording and its variables, for a channel whose provider has the words."""
+        return self._wording(due, self.language(due))
+
+    def language(self, due: Due) -> Language:
+        """Return the language to write in, where it can be known."""
+        return due.preferences.language or self._language_of_account(due)
 
     def _language_of_account(self, due: Due) -> Language:
         try:

@@ -13,10 +13,12 @@ from services.notify.domain.notice import Noticed, noticed, plan_notice
 from services.notify.domain.planning import HELD, Circumstances, Rules, plan_booking, plan_sign_in
 from services.notify.domain.rendering import appointment_of
 from services.notify.domain.saying import Listener
-from services.notify.store import bindings, bookings, messages, notices, preferences
+from services.notify.domain.webhook import payload_of
+from services.notify.store import bindings, bookings, messages, notices, preferences, webhooks
 from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import (
+    BOOKING_SOURCE,
     BookingChanged,
     CaseMoved,
     ConsentAsked,
@@ -43,6 +45,9 @@ class Planner:
     async def handle(self, tx: Connection, event: Event) -> None:
         """Plan what `event` makes us say, and end what it makes untrue."""
         now = self.clock()
+        payload = payload_of(event, BOOKING_SOURCE)
+        if payload is not None:
+            await webhooks.queue(tx, payload, now)
         match event.data:
             case BookingChanged() as booking:
                 await self._booking_changed(tx, event, booking, now)

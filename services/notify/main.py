@@ -14,16 +14,29 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from services.notify.api import bookings, feed, messages, operations, preferences, push, templates, unsubscribe
+from services.notify.accounts import Accounts
+from services.notify.api import (
+    bindings,
+    bookings,
+    feed,
+    messages,
+    operations,
+    preferences,
+    push,
+    templates,
+    unsubscribe,
+    webhooks,
+)
 from services.notify.api.deps import BEARER, Container
 from services.notify.api.problems import DOCS, TABLE
+from services.notify.channels.wechat import TokenUnavailable
 from services.notify.doorbell import Doorbell
 from services.notify.renderer import load_templates
 from services.notify.settings import NotifySettings
 from services.notify.store.database import is_unavailable
 from shared.clock import Clock, system_clock
 from shared.db import assert_durable, create_engine, wait_until_ready
-from shared.http import Client
+from shared.http import Client, HttpError
 from shared.links import LinkSigner
 from shared.sealing import FEED_TOKEN, load_secret
 from shared.strongbox import Strongbox, application_server_key, vapid_key
@@ -53,6 +66,10 @@ TAGS = [
         "description": "我的通知设置：种类、渠道、语言、免打扰时段。What you want to hear, how and when.",
     },
     {"name": "push", "description": "浏览器推送：公钥与设备。Web Push: the key, and your devices."},
+    {
+        "name": "webhooks",
+        "description": "合作系统推送：登记、密钥、记录。Partner systems: endpoints, secrets, deliveries.",
+    },
     {"name": "events", "description": "事件流：通知送达情况。The feed: how well messages are known to have arrived."},
     {
         "name": "templates",
@@ -70,7 +87,7 @@ SECURITY = {
 }
 ROUTERS = (
     *(messages.router, bookings.router, preferences.router, templates.router, unsubscribe.router),
-    *(push.router, feed.router, operations.router),
+    *(push.router, bindings.router, webhooks.router, feed.router, operations.router),
 )
 
 
@@ -148,6 +165,7 @@ async def _build(stack: AsyncExitStack, settings: NotifySettings, clock: Clock) 
             await looking
 
     stack.push_async_callback(stop_looking)
+    box = Strongbox(settings.key_folder)
     return Container(
         settings=settings,
         clock=clock,
@@ -157,6 +175,8 @@ async def _build(stack: AsyncExitStack, settings: NotifySettings, clock: Clock) 
         links=LinkSigner(settings.key_folder),
         templates=load_templates(sms_codes=settings.sms_template_codes),
         feed_token=load_secret(settings.key_folder, FEED_TOKEN),
-        box=Strongbox(settings.key_folder),
+        box=box,
+        accounts=Accounts(settings=settings, engine=engine, box=box, client=client, clock=clock),
+        silences=(HttpError, TokenUnavailable),
         application_server_key=application_server_key(vapid_key(settings.key_folder)),
     )

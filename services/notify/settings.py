@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.notify.domain.message import Kind
 from services.notify.domain.saying import WORTH_A_TEXT
+from services.notify.domain.wechat import WechatTemplate, check
 from shared.settings import Settings
 
 Positive = Annotated[int, Field(gt=0)]
@@ -109,6 +110,36 @@ class NotifySettings(Settings):
         description="Push services that browsers may name, as JSON; `.example.org` stands for every name below it.",
     )
 
+    wechat_url: str = Field(
+        default="https://api.weixin.qq.com", pattern=r"^https?://[^/?#]+$", description="Where WeChat's API answers."
+    )
+    wechat_mini_app_id: str | None = Field(
+        default=None, description="AppID of the mini-program. Without one it sends no subscription messages."
+    )
+    wechat_mini_secret: SecretStr = Field(default=SecretStr(""), description="AppSecret of the mini-program.")
+    wechat_mini_templates: dict[str, WechatTemplate] = Field(
+        default_factory=dict,
+        description='Approved templates, as JSON: `{"reminder/full": {"id": "…", "fields": {"thing1": "service", "date2": "local_start"}}}`.',
+    )
+    wechat_official_app_id: str | None = Field(
+        default=None, description="AppID of the official account. Without one it sends no template messages."
+    )
+    wechat_official_secret: SecretStr = Field(default=SecretStr(""), description="AppSecret of the official account.")
+    wechat_official_templates: dict[str, WechatTemplate] = Field(
+        default_factory=dict, description="As those of the mini-program."
+    )
+    wecom_url: str = Field(
+        default="https://qyapi.weixin.qq.com", pattern=r"^https?://[^/?#]+$", description="Where WeCom's API answers."
+    )
+    wecom_corp_id: str | None = Field(default=None, description="CorpID at WeCom. Without one staff get nothing there.")
+    wecom_secret: SecretStr = Field(default=SecretStr(""), description="Secret of the WeCom application.")
+    wecom_agent_id: int = Field(default=0, ge=0, description="AgentId of the WeCom application.")
+
+    webhook_trial_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts that a partner's endpoint may have without https and without a public address, as JSON; for trials on one machine.",
+    )
+
     stream_seconds: Annotated[float, Field(gt=0)] = Field(
         default=300.0, description="Seconds after which a stream of new messages ends, to be opened again where it was."
     )
@@ -126,6 +157,13 @@ class NotifySettings(Settings):
     def _passwords_travel_encrypted(self) -> Self:
         if self.smtp_password and self.smtp_host and not self.smtp_starttls and not _is_local(self.smtp_host):
             raise ValueError("NOTIFY_SMTP_PASSWORD would travel in clear text: set NOTIFY_SMTP_STARTTLS=true")
+        return self
+
+    @model_validator(mode="after")
+    def _wechat_templates_fit(self) -> Self:
+        for templates in (self.wechat_mini_templates, self.wechat_official_templates):
+            for name, template in templates.items():
+                check(name, template)
         return self
 
     @model_validator(mode="after")

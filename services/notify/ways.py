@@ -11,16 +11,18 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from services.notify.accounts import Accounts, account_at
 from services.notify.channels.carrier import Carrier, TextMessage
 from services.notify.channels.email import MailServer, Smtp
 from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
 from services.notify.channels.sms_tencent import TencentAccount, TencentSms
 from services.notify.channels.web_push import Vapid, WebPush
+from services.notify.channels.wechat import MINI_PROGRAM, OFFICIAL_ACCOUNT, WECOM, Access, Post, WechatApi
 from services.notify.compose import Composer
-from services.notify.compose_apps import push
+from services.notify.compose_apps import push, wechat, wecom
 from services.notify.deliver import Pace, Route
 from services.notify.domain.message import Channel
-from services.notify.reach import PushDevices
+from services.notify.reach import BoundAddresses, ConsentLedger, PushDevices
 from services.notify.settings import NotifySettings
 from services.notify.store.database import Engine
 from shared.clock import Clock
@@ -102,11 +104,49 @@ def _web_push(means: Means) -> Route[Any] | None:
     return Route(partial(push, means.composer), WebPush(vapid, devices, means.client, means.clock))
 
 
+def _wechat_mini(means: Means) -> Route[Any] | None:
+    carrier = _wechat(means, Channel.WECHAT_MINI, MINI_PROGRAM)
+    templates = means.settings.wechat_mini_templates
+    return Route(partial(wechat, templates, means.composer), carrier) if carrier else None
+
+
+def _wechat_official(means: Means) -> Route[Any] | None:
+    carrier = _wechat(means, Channel.WECHAT_OFFICIAL, OFFICIAL_ACCOUNT)
+    templates = means.settings.wechat_official_templates
+    return Route(partial(wechat, templates, means.composer), carrier) if carrier else None
+
+
+def _wecom(means: Means) -> Route[Any] | None:
+    carrier = _wechat(means, Channel.WECOM, WECOM, {"agentid": means.settings.wecom_agent_id})
+    return Route(partial(wecom, means.composer), carrier) if carrier else None
+
+
+def _wechat(
+    means: Means, channel: Channel, post: Post, facts: Mapping[str, Any] = MappingProxyType({})
+) -> WechatApi | None:
+    account = account_at(means.settings, channel)
+    if account is None:
+        return None
+    box = Strongbox(means.settings.key_folder)
+    accounts = Accounts(settings=means.settings, engine=means.engine, box=box, client=means.client, clock=means.clock)
+    access = Access(
+        url=account.url,
+        tokens=accounts.token(channel, account),
+        addresses=BoundAddresses(means.engine, box, channel),
+        consents=ConsentLedger(means.engine, means.clock, channel),
+        facts=facts,
+    )
+    return WechatApi(post, access, means.client, channel.value)
+
+
 _WAYS: Mapping[Channel, Callable[[Means], Route[Any] | None]] = MappingProxyType(
     {
         Channel.EMAIL: _email,
         Channel.SMS: _sms,
         Channel.WEB_PUSH: _web_push,
+        Channel.WECHAT_MINI: _wechat_mini,
+        Channel.WECHAT_OFFICIAL: _wechat_official,
+        Channel.WECOM: _wecom,
     }
 )
 """A row for each channel."""

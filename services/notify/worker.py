@@ -12,12 +12,14 @@ from datetime import timedelta
 from typing import Any
 
 from services.notify import tables
+from services.notify.channels.webhook import WebhookCall
 from services.notify.compose import Composer, Unsubscribing
 from services.notify.consume import Planner
 from services.notify.deliver import Delivery
 from services.notify.domain.message import Channel
 from services.notify.domain.planning import Rules
 from services.notify.doubts import Doubts
+from services.notify.partners import Partners
 from services.notify.renderer import load_templates
 from services.notify.settings import NotifySettings
 from services.notify.store.database import Engine
@@ -32,6 +34,7 @@ from shared.inbox import Consumer
 from shared.links import LinkSigner
 from shared.outbox import Relay
 from shared.sealing import FEED_TOKEN, Opener, load_secret
+from shared.strongbox import Strongbox
 from shared.ticker import Ticker
 
 _log = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ CATCH_UP_SECONDS = 2.0
 RELAY_SECONDS = 0.1
 HOURLY_SECONDS = 3600.0
 DOUBT_SECONDS = 1.0
+PARTNER_SECONDS = 0.5
 READY_SECONDS = 60.0
 
 KEEP_EVENTS = timedelta(days=90)
@@ -60,7 +64,6 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
         services.notify.renderer.TemplateFault: a template is not fit to be used.
         shared.sealing.KeysMissing: the key folder lacks a key.
     """
-    templates = load_templates(sms_codes=settings.sms_template_codes)
     opener = Opener(settings.key_folder)
     feed_token = load_secret(settings.key_folder, FEED_TOKEN)
     async with contextlib.AsyncExitStack() as stack:
@@ -85,22 +88,29 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
             catch_up=feed_reader(client, f"{settings.booking_url}{FEED_PATH}", feed_token),
             clock=clock,
         )
-        unsubscribing = Unsubscribing(LinkSigner(settings.key_folder), settings.public_url)
-        composer = Composer(templates, opener, unsubscribing, settings.help_phone)
-        delivery = Delivery(
-            engine=engine,
-            composer=composer,
-            routes=ways_out(Means(settings=settings, composer=composer, engine=engine, client=client, clock=clock)),
-            clock=clock,
-            chance=secrets.SystemRandom().random,
-        )
+        delivery = _delivery(settings, opener, engine, client, clock)
         ticker = ticks(consumer, delivery, clock)
         tell(ticker, await _relay(stack, settings, engine), clock)
         end_doubts(ticker, Doubts(engine, delivery.routes, clock))
+        tell_partners(ticker, settings, delivery, client)
         ticker.start()
         stack.push_async_callback(ticker.stop)
         stack.callback(delivery.stop)
         await bus.consume(DURABLE, EVENTS_AT_ONCE, consumer.accept)
+
+
+def _delivery(settings: NotifySettings, opener: Opener, engine: Engine, client: Client, clock: Clock) -> Delivery:
+    templates = load_templates(sms_codes=settings.sms_template_codes)
+    unsubscribing = Unsubscribing(LinkSigner(settings.key_folder), settings.public_url)
+    composer = Composer(templates, opener, unsubscribing, settings.help_phone)
+    means = Means(settings=settings, composer=composer, engine=engine, client=client, clock=clock)
+    return Delivery(
+        engine=engine,
+        composer=composer,
+        routes=ways_out(means),
+        clock=clock,
+        chance=secrets.SystemRandom().random,
+    )
 
 
 def ticks(consumer: Consumer, delivery: Delivery, clock: Clock) -> Ticker:
@@ -128,6 +138,13 @@ def tell(ticker: Ticker, relay: Relay, clock: Clock) -> None:
 
     ticker.every(RELAY_SECONDS, relay.drain, "relay")
     ticker.every(HOURLY_SECONDS, prune, "prune_events")
+
+
+def tell_partners(ticker: Ticker, settings: NotifySettings, delivery: Delivery, client: Client) -> None:
+    """Have partner systems told of what they subscribed to."""
+    call = WebhookCall(client, trial_hosts=settings.webhook_trial_hosts)
+    partners = Partners(delivery.engine, Strongbox(settings.key_folder), call, delivery.clock, delivery.chance)
+    ticker.every(PARTNER_SECONDS, partners.drain, "partners")
 
 
 def end_doubts(ticker: Ticker, doubts: Doubts) -> None:

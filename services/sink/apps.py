@@ -15,6 +15,7 @@ from services.sink.ledger import Ledger
 from services.sink.page import Shown
 from services.sink.push import Browser, PushService, RefusedPush
 from services.sink.shelf import Shelf
+from services.sink.wechat_api import WechatApi
 
 BODY_BYTES = 64_000
 
@@ -26,12 +27,14 @@ class Apps:
     shelf: Shelf
     faults: Faults
     ledger: Ledger
+    wechat: WechatApi
     push: PushService = field(default_factory=PushService)
 
     @classmethod
     def at(cls, data: Path, faults: Faults, ledger: Ledger) -> "Apps":
         """Return them over a data folder."""
-        return cls(Shelf(data / "apps.jsonl"), faults, ledger)
+        shelf = Shelf(data / "apps.jsonl")
+        return cls(shelf, faults, ledger, WechatApi(shelf, faults, ledger))
 
     def routes(self) -> list[Route]:
         """Return where they answer."""
@@ -39,6 +42,7 @@ class Apps:
             Route("/push/browsers", self.new_browser, methods=["POST"]),
             Route("/push/browsers/{browser}", self.change_browser, methods=["PUT"]),
             Route("/push/to/{browser}", self.take_push, methods=["POST"]),
+            *self.wechat.routes(),
         ]
 
     async def new_browser(self, request: Request) -> Response:

@@ -38,9 +38,11 @@ RINGS: Mapping[str, frozenset[str]] = {
         "consume": _ACTS,
         "deliver": _ACTS | {"channels", "renderer", "compose"},
         "compose_apps": {"domain", "renderer", "channels", "compose"},  # letters for what runs on a phone
+        "partners": _SQL | {"channels"},  # tells partner systems what they subscribed to
         "reach": _SQL | {"channels"},  # what channels ask of the database
         # which channels there are, each a row
-        "ways": _ACTS | {"channels", "renderer", "compose", "compose_apps", "deliver", "reach"},
+        "accounts": {"channels", "domain", "reach", "settings", "store"},  # who we are at WeChat and WeCom
+        "ways": _ACTS | {"accounts", "channels", "renderer", "compose", "compose_apps", "deliver", "reach"},
         "doubts": _ACTS | {"channels", "renderer", "compose", "deliver"},  # asks about what deliver left in doubt
     }.items()
 }

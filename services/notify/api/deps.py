@@ -1,12 +1,13 @@
 """What endpoints are given: the parts of the running service, and whose messages these are."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
 from starlette.requests import Request
 
 from services.notify.api.problems import problems
+from services.notify.domain.message import Channel
 from services.notify.domain.planning import RESIDENT
 from services.notify.domain.reason import Reason
 from services.notify.doorbell import Doorbell
@@ -42,6 +43,18 @@ IF_MATCH = {
 }
 
 
+class Accounts(Protocol):
+    """Our accounts at WeChat and WeCom, as far as binding needs them."""
+
+    def has(self, channel: Channel) -> bool:
+        """Return whether we have one on a channel."""
+        ...
+
+    async def address_of(self, channel: Channel, code: str) -> str | None:
+        """Return whom a front end's one-time code stands for."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Container:
     """The parts of the running notify service; it stands in `app.state.container`."""
@@ -56,6 +69,9 @@ class Container:
     feed_token: str
     box: Strongbox
     application_server_key: str
+    accounts: Accounts
+    silences: tuple[type[Exception], ...]
+    """What providers' silence looks like."""
 
 
 @dataclass(frozen=True, slots=True)

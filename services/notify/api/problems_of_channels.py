@@ -34,4 +34,43 @@ CHANNELS: ProblemTable = {
         Words("没有该设备", "Unknown device"),
         Words("您没有登记这台设备。", "You have no such device."),
     ),
+    Reason.BINDING_NOT_SET_UP: ProblemText(
+        404,
+        Words("未开通此渠道", "Channel not set up"),
+        Words("本系统未开通此渠道，暂不能绑定。", "This channel is not set up here, so there is nothing to bind to."),
+    ),
+    Reason.BINDING_CODE_INVALID: ProblemText(
+        422,
+        Words("授权码无效", "Code not valid"),
+        Words(
+            "授权码无效或已过期。请在微信中重新打开页面后再试。",
+            "The code is not valid, or no longer. Open the page in WeChat again and retry.",
+        ),
+    ),
+    Reason.TEMPLATE_UNKNOWN: ProblemText(
+        422,
+        Words("没有该消息模板", "Unknown template"),
+        Words("本系统没有使用这个消息模板。", "This system uses no such message template."),
+    ),
+    Reason.WEBHOOK_UNKNOWN: ProblemText(
+        404,
+        Words("没有该合作系统", "Unknown endpoint"),
+        Words("没有登记过这个合作系统。", "There is no such partner endpoint."),
+    ),
+    Reason.WEBHOOK_ADDRESS_NOT_ALLOWED: ProblemText(
+        422,
+        Words("推送地址不受支持", "Address not allowed"),
+        Words(
+            "推送地址须为公网 https 地址，不能带用户名或片段。",
+            "The address must be https on a public host, without a user name and without a fragment.",
+        ),
+    ),
+    Reason.WEBHOOK_TYPE_UNKNOWN: ProblemText(
+        422,
+        Words("没有该事件类型", "Unknown event type"),
+        Words(
+            "合作系统只能订阅预约和候补类事件，例如 yuyue.booking.confirmed.v1。",
+            "Partners are told of booking and waitlist events, for example yuyue.booking.confirmed.v1.",
+        ),
+    ),
 }

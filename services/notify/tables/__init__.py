@@ -12,6 +12,7 @@ from services.notify.tables.events import outbox, relay
 from services.notify.tables.messages import attempts, decisions, known_bookings, known_notices, messages
 from services.notify.tables.providers import provider_changes, provider_limits, providers
 from services.notify.tables.readers import inbox_heads, inbox_messages, preferences
+from services.notify.tables.webhooks import webhook_deliveries, webhook_endpoints
 from shared.inbox import dead_event_table, inbox_table, position_table
 
 inbox = inbox_table(metadata)
@@ -40,4 +41,6 @@ __all__ = [
     "providers",
     "push_subscriptions",
     "relay",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]
