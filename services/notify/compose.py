@@ -21,6 +21,9 @@ from shared.contracts import Contact, SignInMessage, Words
 from shared.links import LinkSigner
 from shared.sealing import CannotOpen, Opener
 
+REPORT = "receipt"
+"""What the token of a push's report is signed for."""
+
 HELP_PHONE = "12345"
 """The city's own hotline, where the operator names no other."""
 
@@ -46,6 +49,10 @@ class Unsubscribing:
             return None
         content = subscription_content(Subscription(due.key.recipient_id, due.key.kind))
         return f"{self.public_url}/unsubscribe/{self.signer.sign(UNSUBSCRIBE, content)}"
+
+    def report(self, due: Due) -> str:
+        """Return where a push is to say that it was seen."""
+        return f"{self.public_url}/receipts/push/{self.signer.sign(REPORT, due.id.bytes)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ def push(composer: Composer, due: Due, _now: datetime) -> tuple[Push, Said]:
         message_id=str(due.id),
         booking_id=str(subject),
         kind=due.key.kind.value,
+        **({"report": composer.unsubscribing.report(due)} if composer.unsubscribing else {}),
     )
     letter = Push(
         message_id=due.id,

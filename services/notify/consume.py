@@ -7,14 +7,16 @@ here only to see which addresses exist; what is stored stays sealed.
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from uuid import UUID
 
+from services.notify.commands.receive import PHONE
 from services.notify.domain.message import NOBODY, Reach
 from services.notify.domain.notice import Noticed, noticed, plan_notice
 from services.notify.domain.planning import HELD, Circumstances, Rules, plan_booking, plan_sign_in
 from services.notify.domain.rendering import appointment_of
 from services.notify.domain.saying import Listener
 from services.notify.domain.webhook import payload_of
-from services.notify.store import bindings, bookings, messages, notices, preferences, webhooks
+from services.notify.store import bindings, bookings, messages, notices, preferences, receipts, webhooks
 from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import (
@@ -30,6 +32,7 @@ from shared.contracts import (
     SignInCodeRequested,
 )
 from shared.sealing import CannotOpen, Opener
+from shared.strongbox import Strongbox
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ class Planner:
     opener: Opener
     clock: Clock
     rules: Rules = field(default_factory=Rules)
+    box: Strongbox | None = None
 
     async def handle(self, tx: Connection, event: Event) -> None:
         """Plan what `event` makes us say, and end what it makes untrue."""
@@ -62,6 +66,7 @@ class Planner:
         known, contact_before = await bookings.known(tx, booking.booking_id)
         bound = await bindings.channels_of(tx, booking.account_id)
         reach = replace(self._reach(booking.contact or contact_before), bound=bound)
+        await self._note_phone(tx, booking.contact, booking.account_id, now)
         wanted = await preferences.of_account(tx, booking.account_id)
         if known is not None:
             known = replace(known, said=await messages.said(tx, subject, now))
@@ -93,6 +98,17 @@ class Planner:
         if known is not None:
             await messages.supersede(tx, subject, plan.supersede, event.id, now)
         await messages.plan(tx, plan.messages, event.id, now)
+
+    async def _note_phone(self, tx: Connection, sealed: str | None, account_id: UUID, now: datetime) -> None:
+        """Remember whose number it is, for replies by text message; without a box none are taken."""
+        if sealed is None or self.box is None:
+            return
+        try:
+            phone = self.opener.open_contact(sealed).phone
+        except CannotOpen:
+            return
+        if phone:
+            await receipts.note_phone(tx, self.box.fingerprint(phone, PHONE), account_id, now)
 
     def _reach(self, sealed: str | None) -> Reach:
         if sealed is None:

@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from services.notify.channels.carrier import Carrier, Letter, Send
 from services.notify.commands.assign import Limit, Providers, deal
+from services.notify.commands.receive import match_early
 from services.notify.compose import Composer, Unsendable
 from services.notify.domain.dispatch import Due, Lease, Move, Said, on_claim, on_outcome
 from services.notify.domain.lifecycle import LIFECYCLE, Action, State
@@ -154,8 +155,10 @@ class Delivery:
             dues = await self._due(tx, channel, now, wanted)
             moves = [on_claim(due, lease, now) for due in dues]
             half_sent = [move.due for move in moves if move.action is Action.DOUBT]
-            await messages.finish(tx, [(due, unknown(Why.LEASE_RAN_OUT.value)) for due in half_sent], now)
+            in_doubt = [(due, unknown(Why.LEASE_RAN_OUT.value)) for due in half_sent]
+            await messages.finish(tx, in_doubt, now)
             moved = await messages.move(tx, moves, now)
+            await match_early(tx, in_doubt, now)
         for due in half_sent:
             _log.error(
                 "outcome_unknown", extra={"message_id": due.id, "channel": channel.value, "why": "lease_ran_out"}
@@ -287,6 +290,7 @@ class Delivery:
             lost = [move for move in moves if move.due.id not in moved]
             for state in (State.UNKNOWN, State.UNPROVEN):
                 await messages.move(tx, [late for move in lost if (late := _late(move, state))], now)
+            await match_early(tx, [(due, outcome) for due, outcome, _ in ended], now)
         for move in moves:
             if move.action in {Action.DOUBT, Action.FAIL, Action.EXPIRE}:
                 facts = {"message_id": move.due.id, "channel": move.due.key.channel.value, "why": move.why.value}

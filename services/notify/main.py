@@ -23,6 +23,7 @@ from services.notify.api import (
     operations,
     preferences,
     push,
+    receipts,
     templates,
     unsubscribe,
     webhooks,
@@ -87,7 +88,7 @@ SECURITY = {
 }
 ROUTERS = (
     *(messages.router, bookings.router, preferences.router, templates.router, unsubscribe.router),
-    *(push.router, bindings.router, webhooks.router, feed.router, operations.router),
+    *(push.router, bindings.router, webhooks.router, receipts.router, feed.router, operations.router),
 )
 
 

@@ -97,6 +97,10 @@ class NotifySettings(Settings):
         description='Your approved template codes, as JSON by template: `{"sign_in_code/zh-CN/neutral": "SMS_123"}`. They replace the sample codes. At Tencent, write the variables of a text as `{1}`, `{2}` … as they first appear in it.',
     )
 
+    receipt_secret: SecretStr | None = Field(
+        default=None,
+        description="The end of the addresses at which providers report (`/receipts/aliyun/SECRET/reports` …). Without one nobody can.",
+    )
     web_push_subject: str | None = Field(
         default=None,
         pattern=r"^[^@\s<>]+@[^@\s<>]+$",

@@ -22,6 +22,7 @@ from services.notify.doubts import Doubts
 from services.notify.partners import Partners
 from services.notify.renderer import load_templates
 from services.notify.settings import NotifySettings
+from services.notify.store import receipts
 from services.notify.store.database import Engine
 from services.notify.ways import Means, ways_out
 from shared.bus import Bus
@@ -50,6 +51,9 @@ HOURLY_SECONDS = 3600.0
 DOUBT_SECONDS = 1.0
 PARTNER_SECONDS = 0.5
 READY_SECONDS = 60.0
+
+KEEP_RECEIPTS = timedelta(days=7)
+"""For so long a receipt is known as a repetition, and waits for the outcome that it belongs to."""
 
 KEEP_EVENTS = timedelta(days=90)
 """For so long our own feed can be read back; no reader may be away for longer."""
@@ -84,13 +88,13 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
             position=tables.position,
             dead_event=tables.dead_events,
             source=SOURCE,
-            handle=Planner(opener, clock, Rules(sms_kinds=settings.sms_kinds)).handle,
+            handle=Planner(opener, clock, Rules(sms_kinds=settings.sms_kinds), Strongbox(settings.key_folder)).handle,
             catch_up=feed_reader(client, f"{settings.booking_url}{FEED_PATH}", feed_token),
             clock=clock,
         )
         delivery = _delivery(settings, opener, engine, client, clock)
         ticker = ticks(consumer, delivery, clock)
-        tell(ticker, await _relay(stack, settings, engine), clock)
+        tell(ticker, await _relay(stack, settings, engine), engine, clock)
         end_doubts(ticker, Doubts(engine, delivery.routes, clock))
         tell_partners(ticker, settings, delivery, client)
         ticker.start()
@@ -130,11 +134,13 @@ async def _relay(stack: contextlib.AsyncExitStack, settings: NotifySettings, eng
     return Relay(engine, tables.outbox, tables.relay, bus)
 
 
-def tell(ticker: Ticker, relay: Relay, clock: Clock) -> None:
+def tell(ticker: Ticker, relay: Relay, engine: Engine, clock: Clock) -> None:
     """Have what this service learns of its messages published, and forgotten when every reader has long had it."""
 
     async def prune() -> None:
         await relay.prune(clock() - KEEP_EVENTS)
+        async with engine.begin() as tx:
+            await receipts.forget(tx, clock() - KEEP_RECEIPTS)
 
     ticker.every(RELAY_SECONDS, relay.drain, "relay")
     ticker.every(HOURLY_SECONDS, prune, "prune_events")

@@ -26,6 +26,7 @@ from shared.contracts import Contact, Event, SignInMessage
 from shared.http import Client, MockTransport
 from shared.inbox import Consumer
 from shared.sealing import Opener, Vault, generate_keys
+from shared.strongbox import Strongbox
 from tests.notify.gateway import ACCESS_KEY_ID, ACCESS_KEY_SECRET, Gateway
 from tests.notify.mailbox import Mailbox, running_mailbox
 from tests.notify.make import NOW
@@ -67,6 +68,7 @@ class Town:
     rules: Rules = field(default_factory=Rules)
     feed: list[Received] = field(default_factory=list)
     chance: float = 0.5
+    box: Strongbox | None = None
 
     def delivery(self, pace: Pace | None = None, routes: Mapping[Channel, Route[Any]] | None = None) -> Delivery:
         """One worker."""
@@ -105,7 +107,7 @@ class Town:
             position=tables.position,
             dead_event=tables.dead_events,
             source="booking",
-            handle=Planner(self.keys.opener, self.clock, self.rules).handle,
+            handle=Planner(self.keys.opener, self.clock, self.rules, self.box).handle,
             catch_up=catch_up,
             clock=self.clock,
         )

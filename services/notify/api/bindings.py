@@ -149,7 +149,7 @@ async def my_consents(asker: SignedInDep) -> ConsentsLeft:
     "/wechat_mini/consents",
     summary="记录消息授权 Record consents",
     response_model=ConsentsLeft,
-    **documented_write(Reason.TEMPLATE_UNKNOWN),
+    **documented_write(Reason.WECHAT_TEMPLATE_UNKNOWN),
 )
 async def record_consents(asker: WriteDep, given: ConsentsGiven) -> ConsentsLeft:
     """Write down what you chose when WeChat asked. The same Idempotency-Key again counts once. 记录一次授权的结果。"""
@@ -157,7 +157,7 @@ async def record_consents(asker: WriteDep, given: ConsentsGiven) -> ConsentsLeft
     whose, now = (asker.principal.subject, Channel.WECHAT_MINI), asker.parts.clock()
     for place, one in enumerate(given.items):
         if one.template not in known:
-            raise Refused(Reason.TEMPLATE_UNKNOWN, field=f"/items/{place}/template")
+            raise Refused(Reason.WECHAT_TEMPLATE_UNKNOWN, field=f"/items/{place}/template")
     async with asker.parts.engine.begin() as tx:
         for one in given.items:
             if one.result == "accept":

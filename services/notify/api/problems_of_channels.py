@@ -47,7 +47,7 @@ CHANNELS: ProblemTable = {
             "The code is not valid, or no longer. Open the page in WeChat again and retry.",
         ),
     ),
-    Reason.TEMPLATE_UNKNOWN: ProblemText(
+    Reason.WECHAT_TEMPLATE_UNKNOWN: ProblemText(
         422,
         Words("没有该消息模板", "Unknown template"),
         Words("本系统没有使用这个消息模板。", "This system uses no such message template."),

@@ -163,7 +163,12 @@ def read_subscription(content: bytes) -> Subscription:
 
 def without(stored: Preferences, subscription: Subscription) -> Preferences:
     """Return `stored` with that kind of mail switched off."""
-    return replace(stored, off=stored.off | {(subscription.kind, Channel.EMAIL)})
+    return without_channel(stored, subscription.kind, Channel.EMAIL)
+
+
+def without_channel(stored: Preferences, kind: Kind, channel: Channel) -> Preferences:
+    """Return `stored` with a kind of message switched off on a channel."""
+    return replace(stored, off=stored.off | {(kind, channel)})
 
 
 def change(stored: Preferences, wanted: Preferences, *, expected: int | None, key_used: bool) -> Preferences:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notify.domain.dispatch import Due
 from services.notify.domain.doubt import Doubt
 from services.notify.domain.message import Channel
 from services.notify.store.messages import read_due
@@ -70,6 +71,12 @@ async def take(tx: AsyncConnection, channel: Channel, limit: int, now: datetime,
         )
         for row in await tx.execute(_READ, {"ids": ids})
     ]
+
+
+async def look(tx: AsyncConnection, message_id: UUID) -> Due | None:
+    """Return a message that was begun to be sent, as it stands."""
+    row = (await tx.execute(_READ, {"ids": [message_id]})).one_or_none()
+    return None if row is None else read_due(row)
 
 
 async def put_off(tx: AsyncConnection, until: Sequence[tuple[UUID, datetime]]) -> None:

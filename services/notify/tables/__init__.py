@@ -12,6 +12,7 @@ from services.notify.tables.events import outbox, relay
 from services.notify.tables.messages import attempts, decisions, known_bookings, known_notices, messages
 from services.notify.tables.providers import provider_changes, provider_limits, providers
 from services.notify.tables.readers import inbox_heads, inbox_messages, preferences
+from services.notify.tables.receipts import phones, receipts
 from services.notify.tables.webhooks import webhook_deliveries, webhook_endpoints
 from shared.inbox import dead_event_table, inbox_table, position_table
 
@@ -33,6 +34,7 @@ __all__ = [
     "messages",
     "metadata",
     "outbox",
+    "phones",
     "position",
     "preferences",
     "provider_changes",
@@ -40,6 +42,7 @@ __all__ = [
     "provider_tokens",
     "providers",
     "push_subscriptions",
+    "receipts",
     "relay",
     "webhook_deliveries",
     "webhook_endpoints",

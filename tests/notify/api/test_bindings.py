@@ -98,7 +98,7 @@ async def test_consents_are_counted_once_for_each_key_and_a_ban_voids_them(api: 
     assert (lasting["open"], lasting["lasting"]) == (2, True)
     assert (await ask(api, "POST", path, given("ban"))).json()["items"] == first
     unknown = await ask(api, "POST", path, given(template="X"))
-    assert (unknown.status_code, unknown.json()["code"]) == (422, "template_unknown")
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "wechat_template_unknown")
 
 
 async def test_there_is_a_bound_to_what_is_hoarded(api: Caller, sink: Sink) -> None:
