@@ -24,6 +24,7 @@ from services.notify.api import (
     preferences,
     push,
     receipts,
+    reports,
     templates,
     unsubscribe,
     webhooks,
@@ -88,7 +89,7 @@ SECURITY = {
 }
 ROUTERS = (
     *(messages.router, bookings.router, preferences.router, templates.router, unsubscribe.router),
-    *(push.router, bindings.router, webhooks.router, receipts.router, feed.router, operations.router),
+    *(push.router, bindings.router, webhooks.router, receipts.router, reports.router, feed.router, operations.router),
 )
 
 

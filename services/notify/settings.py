@@ -1,5 +1,6 @@
 """What can be set from outside, each with its meaning; read from the environment once, when a process starts."""
 
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -97,6 +98,10 @@ class NotifySettings(Settings):
         description='Your approved template codes, as JSON by template: `{"sign_in_code/zh-CN/neutral": "SMS_123"}`. They replace the sample codes. At Tencent, write the variables of a text as `{1}`, `{2}` … as they first appear in it.',
     )
 
+    provider_prices: dict[str, Annotated[Decimal, Field(ge=0, le=10_000)]] = Field(
+        default_factory=dict,
+        description='What a message costs with a provider, in fen, as JSON: `{"aliyun": 4.5}`. For the report; others cost what is usual.',
+    )
     receipt_secret: SecretStr | None = Field(
         default=None,
         description="The end of the addresses at which providers report (`/receipts/aliyun/SECRET/reports` …). Without one nobody can.",

@@ -52,6 +52,11 @@ CHANNELS: ProblemTable = {
         Words("没有该消息模板", "Unknown template"),
         Words("本系统没有使用这个消息模板。", "This system uses no such message template."),
     ),
+    Reason.SPAN_INVALID: ProblemText(
+        422,
+        Words("时间范围无效", "Span invalid"),
+        Words("结束时间须晚于开始时间，且最长 31 天。", "The end must be after the beginning, by 31 days at most."),
+    ),
     Reason.WEBHOOK_UNKNOWN: ProblemText(
         404,
         Words("没有该合作系统", "Unknown endpoint"),

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     BINDING_NOT_SET_UP = "binding_not_set_up"
     BINDING_CODE_INVALID = "binding_code_invalid"
     WECHAT_TEMPLATE_UNKNOWN = "wechat_template_unknown"
+    SPAN_INVALID = "span_invalid"
     WEBHOOK_UNKNOWN = "webhook_unknown"
     WEBHOOK_ADDRESS_NOT_ALLOWED = "webhook_address_not_allowed"
     WEBHOOK_TYPE_UNKNOWN = "webhook_type_unknown"
