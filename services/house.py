@@ -127,7 +127,13 @@ class House:
         command = ["sink", "--fd", str(web), "--smtp-fd", str(smtp), "--data", str(self.data)]
         key_id, secret = self._sink_key()
         app_id = self.environment.get("NOTIFY_SMS_APP_ID") or SMS_APP_ID
-        told = {"SINK_ACCESS_KEY_ID": key_id, "SINK_ACCESS_KEY_SECRET": secret, "SINK_SMS_APP_ID": app_id}
+        told = {
+            "SINK_ACCESS_KEY_ID": key_id,
+            "SINK_ACCESS_KEY_SECRET": secret,
+            "SINK_SMS_APP_ID": app_id,
+            "SINK_REPORTS_URL": f"{self.notify_url}/receipts",
+            "SINK_SECRET": self.environment.get("NOTIFY_RECEIPT_SECRET") or secret,
+        }
         return self._program("sink", command, told, pass_fds=(web, smtp))
 
     def _served(self, name: str, command: str, told: Environment, listener: socket.socket) -> Program:
@@ -193,6 +199,8 @@ class House:
         if not self.environment.get("NOTIFY_WEB_PUSH_SUBJECT") and self.needs_sink:
             hosts = json.dumps([self.listeners.sink.getsockname()[0]])
             told |= {"NOTIFY_WEB_PUSH_SUBJECT": MAIL_FROM, "NOTIFY_WEB_PUSH_HOSTS": hosts}
+        if self.needs_sink:
+            told["NOTIFY_RECEIPT_SECRET"] = self._sink_key()[1]
         return {**self._sunk_wechat(), **told}
 
     def _sunk_wechat(self) -> Environment:

@@ -95,7 +95,8 @@ def notify_worker() -> None:
 def sink(host: str, port: int, fd: int | None, **options: Any) -> None:
     """The stand-in for the mail server and the SMS provider; its access key is in SINK_ACCESS_KEY_ID and _SECRET.
 
-    The SmsSdkAppId that it knows where it is spoken to as Tencent is in SINK_SMS_APP_ID, or 1400000000.
+    The SmsSdkAppId that it knows where it is spoken to as Tencent is in SINK_SMS_APP_ID, or 1400000000. It posts receipts
+    below SINK_REPORTS_URL, at addresses that end in SINK_SECRET, if that is set.
     """
     key = [os.environ.get(f"SINK_ACCESS_KEY_{part}", "") for part in ("ID", "SECRET")]
     if not all(key):
@@ -103,7 +104,9 @@ def sink(host: str, port: int, fd: int | None, **options: Any) -> None:
     make, run = (import_from_string(f"services.sink.main:{name}") for name in ("Sink.at", "run"))
     smtp = _socket(host, options["smtp_port"], options["smtp_fd"])
     app = [app_id] if (app_id := os.environ.get("SINK_SMS_APP_ID")) else []
-    asyncio.run(run(make(options["data"], *key, *app), _socket(host, port, fd), smtp))
+    made = make(options["data"], *key, *app)
+    made.reports.base, made.reports.secret = (os.environ.get(f"SINK_{part}", "") for part in ("REPORTS_URL", "SECRET"))
+    asyncio.run(run(made, _socket(host, port, fd), smtp))
 
 
 def _socket(host: str, port: int, fd: int | None) -> socket.socket:

@@ -14,6 +14,7 @@ from services.sink.faults import Faults, behave
 from services.sink.ledger import Ledger
 from services.sink.page import Shown
 from services.sink.push import Browser, PushService, RefusedPush
+from services.sink.reports import Reports
 from services.sink.shelf import Shelf
 from services.sink.wechat_api import WechatApi
 
@@ -28,13 +29,14 @@ class Apps:
     faults: Faults
     ledger: Ledger
     wechat: WechatApi
+    reports: Reports
     push: PushService = field(default_factory=PushService)
 
     @classmethod
-    def at(cls, data: Path, faults: Faults, ledger: Ledger) -> "Apps":
+    def at(cls, data: Path, faults: Faults, ledger: Ledger, reports: Reports) -> "Apps":
         """Return them over a data folder."""
         shelf = Shelf(data / "apps.jsonl")
-        return cls(shelf, faults, ledger, WechatApi(shelf, faults, ledger))
+        return cls(shelf, faults, ledger, WechatApi(shelf, faults, ledger), reports)
 
     def routes(self) -> list[Route]:
         """Return where they answer."""
@@ -93,6 +95,7 @@ class Apps:
             reference=str(content.get("message_id", "")),
         )
         await self.shelf.add(shown)
+        self.reports.of_push(content)
 
     def _browser(self, request: Request) -> Browser | None:
         return self.push.browsers.get(request.path_params["browser"])

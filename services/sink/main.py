@@ -23,6 +23,7 @@ from services.sink.apps import Apps
 from services.sink.faults import Faults, Plan, behave
 from services.sink.ledger import Ledger
 from services.sink.mail import MailFolder, smtp_protocol
+from services.sink.reports import Reports
 from services.sink.sms_status import Statuses
 
 SHOWN = 200
@@ -75,6 +76,7 @@ class Sink:
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = field(default_factory=Ledger)
     statuses: Statuses = field(default_factory=Statuses)
+    reports: Reports = field(default_factory=Reports)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @classmethod
@@ -82,13 +84,14 @@ class Sink:
         """Return the sink over a data folder; both SMS providers know the one key, and the same approved templates."""
         data.mkdir(parents=True, exist_ok=True)
         templates = approved_templates(TEMPLATES)
-        faults, ledger = Faults(), Ledger()
+        faults, ledger, reports = Faults(), Ledger(), Reports()
         return cls(
             faults=faults,
             ledger=ledger,
             mail=MailFolder(data / "mail", faults, ledger),
             texts=SmsFile(data / "sms.jsonl"),
-            apps=Apps.at(data, faults, ledger),
+            apps=Apps.at(data, faults, ledger, reports),
+            reports=reports,
             provider=sms.SmsProvider(access_key_id, access_key_secret, templates),
             tencent=sms_tencent.TencentProvider(
                 secret_id=access_key_id, secret_key=access_key_secret, app_id=app_id, templates=templates
@@ -170,6 +173,7 @@ class Sink:
                 self.ledger.add(taken.at, ("sms", provider), taken.out_id, number[-11:])
             receipts = self.faults.receipts(provider, taken.out_id)
             self.statuses.add(taken, receipts[0] if receipts else None)
+            await self.reports.of_sms(provider, taken, receipts)
             print(f"sms to {', '.join(taken.to)}: {taken.text}", flush=True)  # noqa: T201 - as above
             return JSONResponse(dict(answer))
 

@@ -21,7 +21,14 @@ SERVERS = {"postgres", "nats"}
 LASTING = (OURS | SERVERS) - ONCE
 MAY_BE_ROOT = {"nats-folder"}
 """It hands a new volume to the broker's user, with no network and no capability but that."""
-EXTRA_VARIABLES = {"YUYUE_HEARTBEAT", "SINK_ACCESS_KEY_ID", "SINK_ACCESS_KEY_SECRET", "SINK_SMS_APP_ID"}
+EXTRA_VARIABLES = {
+    "YUYUE_HEARTBEAT",
+    "SINK_ACCESS_KEY_ID",
+    "SINK_ACCESS_KEY_SECRET",
+    "SINK_SMS_APP_ID",
+    "SINK_REPORTS_URL",
+    "SINK_SECRET",
+}
 
 
 def compose_faults(document: Mapping[str, Any], nats_configuration: str) -> list[str]:
