@@ -93,3 +93,14 @@ async def test_it_is_told_in_the_transaction_that_raised_it_or_not_at_all(town: 
         await evidence.raise_to(connection, row.id, Evidence.READ, town.clock())
         await transaction.rollback()
     assert await told(town) == []
+
+
+async def test_an_answer_that_comes_after_the_proof_of_arrival_is_no_news(town: Town) -> None:
+    """A receipt may overtake the provider's own answer: `accepted` after `delivered` would be a step backwards."""
+    await town.hear(event(EventType.BOOKING_CONFIRMED, booking(contact=town.keys.contact(), reminders=())))
+    [row] = await town.rows("SELECT id FROM messages WHERE channel = 'email'")
+    async with town.engine.begin() as tx:
+        await evidence.raise_to(tx, row.id, Evidence.DELIVERED, town.clock())
+    await town.delivery().drain(Channel.EMAIL)
+    assert len(town.mailbox.seen) == 1
+    assert steps(await told(town)) == [("email", "delivered")]

@@ -17,7 +17,7 @@ from services.notify.domain.message import Channel, Kind, Why
 from services.notify.domain.outcome import Verdict
 from services.notify.domain.wechat import Misfit, WechatTemplate, check, data_of, fitted
 from services.notify.settings import NotifySettings
-from services.notify.store import bindings
+from services.notify.store import bindings, receipts
 from services.notify.ways import Means, ways_out
 from services.sink.faults import Fault, Plan
 from services.sink.main import Sink
@@ -368,3 +368,15 @@ def test_a_mapping_gives_each_field_its_value() -> None:
     template = WechatTemplate("T", {"thing1": "service"})
     check(f"{Kind.REMINDER.value}/full", template)
     assert data_of(template, {"service": "羽毛球"}) == {"thing1": {"value": "羽毛球"}}
+
+
+async def test_whoever_is_erased_is_not_to_be_found_on_any_channel(stage: Stage) -> None:
+    for account in (RESIDENT, NEIGHBOUR):
+        await stage.bind(Channel.WECHAT_MINI, address=f"o{account.int}", account=account)
+    await stage.consent(2)
+    async with stage.town.engine.begin() as tx:
+        await receipts.note_phone(tx, b"x", RESIDENT, stage.town.clock())
+        await bindings.erase(tx, RESIDENT)
+    for table in ("bindings", "push_subscriptions", "consents", "phones"):
+        rows = await stage.town.rows(f"SELECT account_id FROM {table}")
+        assert [row.account_id for row in rows] == ([NEIGHBOUR] if table == "bindings" else [])

@@ -19,13 +19,16 @@ FAILED = "failed"
 _WILL_NOT_ARRIVE = frozenset({Action.FAIL, Action.EXPIRE, Action.SUPPRESS})
 
 
-def proved_by(move: Move, now: datetime) -> MessageEvidence | None:
-    """Return what `move` proves of its message, or None where it proves nothing or is about no booking."""
+def proved_by(move: Move, known: Evidence, now: datetime) -> MessageEvidence | None:
+    """Return what `move` proves of its message, or None where it proves nothing new or is about no booking.
+
+    `known` is what is known after it: a receipt may have overtaken the answer, and then the answer is no news.
+    """
     if move.due.appointment is None:
         return None
-    if move.action in _WILL_NOT_ARRIVE:
+    if move.action in _WILL_NOT_ARRIVE and known < Evidence.DELIVERED:
         return told(move.due.id, move.due.key, FAILED, now)
-    if move.evidence > Evidence.NONE:
+    if Evidence.NONE < move.evidence == known:
         return told(move.due.id, move.due.key, level(move.evidence), now)
     return None
 

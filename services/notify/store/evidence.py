@@ -27,9 +27,9 @@ _RAISE = text("""
 """)
 
 
-async def tell_of_moves(tx: AsyncConnection, moved: Sequence[Move], now: datetime) -> None:
-    """Tell what `moved`, which was applied, proves."""
-    await tell(tx, [proof for move in moved if (proof := proved_by(move, now)) is not None])
+async def tell_of_moves(tx: AsyncConnection, moved: Sequence[tuple[Move, Evidence]], now: datetime) -> None:
+    """Tell what these moves, which were applied, prove; each with what is now known of its message."""
+    await tell(tx, [proof for move, known in moved if (proof := proved_by(move, known, now)) is not None])
 
 
 async def tell(tx: AsyncConnection, proofs: Iterable[MessageEvidence]) -> None:

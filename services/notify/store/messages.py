@@ -109,12 +109,12 @@ _MOVE = text("""
              keeps_sealed, logged, attempt)
       WHERE m.id = v.id AND m.state = v.before AND m.attempt = v.attempt
         AND m.lease_token IS NOT DISTINCT FROM v.held
-      RETURNING m.id, m.subject_id, m.subject_version, m.state, m.why, v.logged
+      RETURNING m.id, m.subject_id, m.subject_version, m.state, m.why, m.evidence, v.logged
     ), noted AS (
       INSERT INTO decisions (at, subject_id, subject_version, message_id, state, why)
       SELECT :now, subject_id, subject_version, id, state, why FROM moved WHERE logged ORDER BY id
     )
-    SELECT id FROM moved
+    SELECT id, evidence FROM moved
 """)
 
 _START = text("""
@@ -231,9 +231,9 @@ async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set
         "attempts": [one.due.attempt for one in moves],
         "loggeds": [one.action not in _UNLOGGED for one in moves],
     }
-    moved = {row.id for row in await tx.execute(_MOVE, {**rows, "now": now})}
-    await evidence.tell_of_moves(tx, [one for one in moves if one.due.id in moved], now)
-    return moved
+    known = {row.id: Evidence(row.evidence) for row in await tx.execute(_MOVE, {**rows, "now": now})}
+    await evidence.tell_of_moves(tx, [(one, known[one.due.id]) for one in moves if one.due.id in known], now)
+    return set(known)
 
 
 async def start(
