@@ -200,6 +200,7 @@ class House:
             hosts = json.dumps([self.listeners.sink.getsockname()[0]])
             told |= {"NOTIFY_WEB_PUSH_SUBJECT": MAIL_FROM, "NOTIFY_WEB_PUSH_HOSTS": hosts}
         if self.needs_sink:
+            told["NOTIFY_WEBHOOK_TRIAL_HOSTS"] = json.dumps([self.listeners.sink.getsockname()[0]])
             told["NOTIFY_RECEIPT_SECRET"] = self._sink_key()[1]
         return {**self._sunk_wechat(), **told}
 

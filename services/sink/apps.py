@@ -13,6 +13,7 @@ from starlette.routing import Route
 from services.sink.faults import Faults, behave
 from services.sink.ledger import Ledger
 from services.sink.page import Shown
+from services.sink.partner import Partner
 from services.sink.push import Browser, PushService, RefusedPush
 from services.sink.reports import Reports
 from services.sink.shelf import Shelf
@@ -30,13 +31,14 @@ class Apps:
     ledger: Ledger
     wechat: WechatApi
     reports: Reports
+    partner: Partner
     push: PushService = field(default_factory=PushService)
 
     @classmethod
     def at(cls, data: Path, faults: Faults, ledger: Ledger, reports: Reports) -> "Apps":
         """Return them over a data folder."""
         shelf = Shelf(data / "apps.jsonl")
-        return cls(shelf, faults, ledger, WechatApi(shelf, faults, ledger), reports)
+        return cls(shelf, faults, ledger, WechatApi(shelf, faults, ledger), reports, Partner(shelf, faults, ledger))
 
     def routes(self) -> list[Route]:
         """Return where they answer."""
@@ -45,6 +47,7 @@ class Apps:
             Route("/push/browsers/{browser}", self.change_browser, methods=["PUT"]),
             Route("/push/to/{browser}", self.take_push, methods=["POST"]),
             *self.wechat.routes(),
+            *self.partner.routes(),
         ]
 
     async def new_browser(self, request: Request) -> Response:
