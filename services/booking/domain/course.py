@@ -6,7 +6,7 @@ and it names the step. How long it is held, until when it can be cancelled and h
 first step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from uuid import UUID
@@ -25,7 +25,11 @@ Placed = tuple[int, StepWish, ItineraryStep, Slot]
 """A step with its place in the request, what is wanted, its definition, and its slot."""
 
 
-def admit_course(book: Book, facts: Facts) -> Change:
+Admits = Callable[[Book, Facts], Change]
+"""`admit`, or what stands for it while somebody only looks for times."""
+
+
+def admit_course(book: Book, facts: Facts, admits: Admits = admit) -> Change:
     """Return the booking of a whole itinerary as a change that is not applied yet.
 
     Raises:
@@ -44,7 +48,7 @@ def admit_course(book: Book, facts: Facts) -> Change:
     for one in sorted(placed, key=lambda one: (one[3].starts_at, one[0])):
         seen = facts if whole is None else facts.with_places(whole)
         try:
-            admitted = admit(step_of(book, one[1], one[3], facts), seen).after
+            admitted = admits(step_of(book, one[1], one[3], facts), seen).after
         except Refused as refused:
             raise _at_step(refused, one) from refused
         whole = _joined(whole, admitted, one[1].key, book.course)

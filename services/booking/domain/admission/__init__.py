@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from services.booking.domain.admission import assessment
-from services.booking.domain.admission.rules import SHARED_RULES, Case
+from services.booking.domain.admission.rules import SHARED_RULES, Case, declarations_answered, holds_within_cap
 from services.booking.domain.booking import Booking, Claim, State
 from services.booking.domain.catalogue import ServiceKind
 from services.booking.domain.facts import Change, Facts
@@ -25,22 +25,51 @@ RULES_OF: Mapping[ServiceKind, tuple[Rule, ...]] = MappingProxyType(
 """Rules that only one kind of service has; they come before the shared ones' last question, whether there is room."""
 
 
+ASKED_WHEN_BOOKING = frozenset[Rule]({declarations_answered, holds_within_cap})
+"""Rules about how somebody books, and not about the time: whoever only looks for times is not asked yet."""
+
+
 def admit(book: Book, facts: Facts) -> Change:
     """Return the new booking as a change that is not applied yet.
 
     Raises:
         Refused: with the reason of the first rule that says no.
     """
+    case = _case(book, facts)
+    for rule in _rules(case):
+        rule(case)
+    return _made(case)
+
+
+def admit_in_principle(book: Book, facts: Facts) -> Change:
+    """Return what `admit` would, with all that is asked only of who really books left aside.
+
+    Raises:
+        Refused: as `admit`.
+    """
+    case = _case(book, facts)
+    for rule in _rules(case):
+        if rule not in ASKED_WHEN_BOOKING:
+            rule(case)
+    return _made(case)
+
+
+def _case(book: Book, facts: Facts) -> Case:
     slot = facts.slots.get(book.slot_id)
     if slot is None:
         raise Refused(Reason.SLOT_UNKNOWN, field="/slot_id")
     service, venue, policy = facts.offer(slot)
-    case = Case(book, slot, service, venue, policy, party_of(book, facts), facts)
-    for rule in (*SHARED_RULES[:-1], *RULES_OF.get(service.kind, ()), SHARED_RULES[-1]):
-        rule(case)
+    return Case(book, slot, service, venue, policy, party_of(book, facts), facts)
+
+
+def _rules(case: Case) -> tuple[Rule, ...]:
+    return (*SHARED_RULES[:-1], *RULES_OF.get(case.service.kind, ()), SHARED_RULES[-1])
+
+
+def _made(case: Case) -> Change:
     booking = _booking(case)
     action = "confirm" if booking.state is State.CONFIRMED else "hold"
-    return Change(before=None, after=booking, action=action, actor=book.actor)
+    return Change(before=None, after=booking, action=action, actor=case.book.actor)
 
 
 def party_of(book: Book, facts: Facts) -> Party:
