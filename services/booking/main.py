@@ -18,6 +18,7 @@ from services.booking.api import (
     draws,
     feed,
     hours,
+    itineraries,
     me,
     open_days,
     operations,
@@ -80,6 +81,10 @@ TAGS = [
     },
     {"name": "bookings", "description": "预约：保留、确认、取消、查询。Hold, confirm, cancel, look up."},
     {
+        "name": "itineraries",
+        "description": "行程：一次预约、多个步骤，查询最佳方案并整体预约。Several steps in one booking: the best plans, all or nothing.",
+    },
+    {
         "name": "draws",
         "description": "抽签：报名、结果与公示，可复算。Draws: enter, see the outcome, and work it out again.",
     },
@@ -112,6 +117,8 @@ SECURITY = {
 ROUTERS = (
     bookings.router,
     booking_changes.router,
+    itineraries.moves,
+    itineraries.router,
     availability.router,
     services.router,
     venues.router,

@@ -50,6 +50,7 @@ _EXAMPLE: dict[str, Any] = {
     "reminders": [1440, 120],
     "actions": ["move", "cancel"],
     "reason": None,
+    "itinerary": None,
     "created_at": "2026-11-23T10:00:00+08:00",
     "changed_at": "2026-11-23T10:01:00+08:00",
 }
@@ -89,6 +90,29 @@ class CheckInShown(Shown):
     closes_at: datetime
 
 
+class BookedStep(Shown):
+    """One step of an itinerary: what, where, when, and who of the party."""
+
+    step: str
+    name: Annotated[Words | None, Field(description="As the itinerary calls it; null where it is no longer offered.")]
+    slot_id: UUID
+    service: ServiceShown
+    venue: VenueShown
+    starts_at: datetime
+    ends_at: datetime
+    local_start: str
+    people: list[UUID]
+    preparation: Annotated[Words | None, Field(description="What to prepare. 准备事项。")]
+
+
+class BookedItinerary(Shown):
+    """How the booking goes through an itinerary, its steps in order of time."""
+
+    id: str
+    name: Words | None
+    steps: list[BookedStep]
+
+
 class BookingShown(Shown):
     """A booking at `version`, which is also its ETag. Times carry the venue's offset, +08:00."""
 
@@ -98,7 +122,7 @@ class BookingShown(Shown):
     version: int
     service: ServiceShown
     venue: VenueShown
-    slot_id: UUID
+    slot_id: Annotated[UUID, Field(description="The slot; of an itinerary, its first one.")]
     starts_at: datetime
     ends_at: datetime
     local_start: Annotated[str, Field(description="The venue's local time, ready to show.")]
@@ -108,7 +132,7 @@ class BookingShown(Shown):
     ]
     party: PartyKind
     people: list[PersonShown]
-    seats: Annotated[int, Field(description="Places taken in the slot.")]
+    seats: Annotated[int, Field(description="Places taken, in all its slots.")]
     channel: Channel
     declarations: dict[str, str]
     cancel_by: Annotated[
@@ -118,6 +142,7 @@ class BookingShown(Shown):
     reminders: Annotated[list[int], Field(description="Minutes before the start.")]
     actions: Annotated[list[Action], Field(description="What the booker may do now.")]
     reason: Annotated[str | None, Field(description="Why it was cancelled or lapsed, where somebody said so.")]
+    itinerary: Annotated[BookedItinerary | None, Field(description="The steps of an itinerary; null for one slot.")]
     created_at: datetime
     changed_at: datetime
 
@@ -145,7 +170,7 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
         hold_until=local(booking.hold_until) if booking.hold_until and state is State.HELD else None,
         offer=booking.is_offer and state is State.HELD,
         party=PartyKind(booking.party_kind),
-        people=[_person(booking.account_id, claim.person_id, companions) for claim in booking.claims],
+        people=[_person(booking.account_id, person_id, companions) for person_id in booking.person_ids],
         seats=booking.seats,
         channel=booking.channel,
         declarations=dict(booking.declarations),
@@ -154,9 +179,38 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
         reminders=list(policy.reminders),
         actions=_actions(booking, state, policy, now),
         reason=booking.reason,
+        itinerary=_itinerary(booking, catalogue),
         created_at=local(booking.created_at),
         changed_at=local(booking.changed_at),
     )
+
+
+def _itinerary(booking: Booking, catalogue: Catalogue) -> BookedItinerary | None:
+    course = booking.course
+    if course is None:
+        return None
+    itinerary = catalogue.itineraries.get(course.itinerary_id)
+    steps = []
+    for step in course.steps:
+        definition = None if itinerary is None else itinerary.step(step.key)
+        service = catalogue.services[step.service_id]
+        venue = catalogue.venues[service.venue_id]
+        steps.append(
+            BookedStep(
+                step=step.key,
+                name=None if definition is None else definition.name,
+                slot_id=step.slot_id,
+                service=ServiceShown(id=service.id, kind=service.kind, name=service.name),
+                venue=VenueShown(id=venue.id, name=venue.name, address=venue.address, district_id=venue.district_id),
+                starts_at=local(step.starts_at),
+                ends_at=local(step.ends_at),
+                local_start=in_words(step.starts_at),
+                people=list(step.person_ids),
+                preparation=None if definition is None else definition.preparation,
+            )
+        )
+    name = None if itinerary is None else itinerary.name
+    return BookedItinerary(id=course.itinerary_id, name=name, steps=steps)
 
 
 def booking_answer(status: int, shown: BookingShown) -> Answer:
@@ -189,6 +243,7 @@ def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> l
         Action.CANCEL_MEMBER: booking.is_offer
         or too_late
         or len(booking.claims) == 1
-        or booking.party_kind == PartyKind.COUPLE,
+        or booking.party_kind == PartyKind.COUPLE
+        or booking.course is not None,
     }
     return [action for action in possible if not forbidden[action]]

@@ -139,6 +139,7 @@ _UNDER_WAY = Words("已签到，不能取消。", "The party has checked in; the
                 Reason.SLOT_UNCHANGED,
                 Reason.NOT_INTERCHANGEABLE,
                 Reason.OFFER_IS_FIXED,
+                Reason.ITINERARY_WHOLE,
                 Reason.WAITS_FOR_APPROVAL,
             )
         ),
@@ -204,6 +205,7 @@ async def preview(booking_id: BookingId, asker: SignedInDep) -> CancellationPrev
         Reason.NOT_IN_PARTY,
         Reason.COUPLE_NEEDS_BOTH,
         Reason.OFFER_IS_FIXED,
+        Reason.ITINERARY_WHOLE,
         Reason.PARTY_WRONG_SIZE,
         Reason.TOO_LATE_TO_CANCEL,
         if_match=True,

@@ -283,7 +283,9 @@ async def my_bookings(
         found = await read_bookings_of(connection, asker.principal.subject, now, window)
         bookings = found[:limit]
         companions = await companions_of(connection, bookings)
-    catalogue = await parts.catalogue.knowing(parts.engine, (booking.service_id for booking in bookings))
+    catalogue = await parts.catalogue.knowing(
+        parts.engine, (one for booking in bookings for one in booking.service_ids)
+    )
     page = Page[BookingShown](
         items=[booking_shown(booking, catalogue, companions, now) for booking in bookings],
         next=next_link(request, encode_cursor(bookings[-1].starts_at, bookings[-1].id)) if len(found) > limit else None,
@@ -313,7 +315,7 @@ async def look_up(wish: Lookup, asker: ReaderDep) -> Response:
         if booking is None:
             raise Refused(Reason.BOOKING_UNKNOWN)
         companions = await companions_of(connection, [booking])
-    catalogue = await parts.catalogue.knowing(parts.engine, [booking.service_id])
+    catalogue = await parts.catalogue.knowing(parts.engine, booking.service_ids)
     return booking_answer(200, booking_shown(booking, catalogue, companions, now)).response()
 
 
@@ -380,9 +382,10 @@ async def read_visible(asker: SignedIn, booking_id: UUID) -> tuple[Booking, Answ
         if booking is None:
             raise Refused(Reason.BOOKING_UNKNOWN)
         companions = await companions_of(connection, [booking])
-    catalogue = await parts.catalogue.knowing(parts.engine, [booking.service_id])
+    catalogue = await parts.catalogue.knowing(parts.engine, booking.service_ids)
     mine = booking.account_id == asker.principal.subject
-    if not mine and not asker.actor.serves(catalogue.services[booking.service_id].venue_id):
+    venues = {catalogue.services[service_id].venue_id for service_id in booking.service_ids}
+    if not mine and not any(map(asker.actor.serves, venues)):
         raise Refused(Reason.BOOKING_UNKNOWN)
     return booking, booking_answer(200, booking_shown(booking, catalogue, companions, parts.clock()))
 

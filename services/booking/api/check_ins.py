@@ -178,6 +178,8 @@ async def expected(
         span = (begins, begins + timedelta(days=1))
         bookings = await read_bookings_at(connection, venue_id, span, MOST_EXPECTED)
         companions = await companions_of(connection, bookings)
-    catalogue = await parts.catalogue.knowing(parts.engine, (booking.service_id for booking in bookings))
+    catalogue = await parts.catalogue.knowing(
+        parts.engine, (one for booking in bookings for one in booking.service_ids)
+    )
     items = [booking_shown(booking, catalogue, companions, now) for booking in bookings]
     return JSONResponse(Expected(day=wanted, items=items).model_dump(mode="json"))

@@ -1,9 +1,10 @@
 """What the files say, checked: the values that the loader compares with the database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.booking.domain.catalogue import District, Service, Venue
+from services.booking.domain.itinerary import Itinerary
 from services.booking.domain.plan import Plan
 from services.booking.domain.policy import Policy
 
@@ -21,3 +22,4 @@ class City:
     services: Mapping[str, Service]
     policies: Mapping[str, Policy]
     plans: Mapping[str, Plan]
+    itineraries: Mapping[str, Itinerary] = field(default_factory=dict)

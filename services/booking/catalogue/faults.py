@@ -36,6 +36,9 @@ class Faults:
         """Note a fault."""
         self._found.append(Fault(file, line, message))
 
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
     def raise_if_any(self) -> None:
         """End the reading where anything was found.
 

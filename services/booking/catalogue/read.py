@@ -1,12 +1,15 @@
 """Read the city's files: form, then references, then plans; every fault that can be seen is told, not the first only."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from services.booking.catalogue.city import City
 from services.booking.catalogue.documents import DistrictsFile, PlansFile, VenuesFile
 from services.booking.catalogue.faults import Faults
+from services.booking.catalogue.itineraries import itineraries_of
+from services.booking.catalogue.itinerary_documents import ItinerariesFile
 from services.booking.catalogue.plans import checked_plans
 from services.booking.catalogue.references import Files, Read, city_of
 from services.booking.catalogue.source import SourceFile, did_you_mean, parse, read_source
@@ -18,21 +21,25 @@ FOLDER = Path(__file__).parent
 
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _DISTRICTS, _POLICIES, _PLANS = "districts.yaml", "policies.yaml", "plans.yaml"
+_ITINERARIES = "itineraries.yaml"
+_NO_VENUES = {_DISTRICTS, _POLICIES, _PLANS, _ITINERARIES}
 
 
 def read_city(folder: Path = FOLDER) -> City:
     """Return what the files in `folder` say.
 
-    `districts.yaml`, `policies.yaml` and `plans.yaml` must be there; every other `*.yaml` holds the venues of one kind.
+    `districts.yaml`, `policies.yaml`, `plans.yaml` and `itineraries.yaml` must be there; every other `*.yaml` holds the
+    venues of one kind.
 
     Raises:
         CatalogueInvalid: with every fault: file, line, and what to write instead.
     """
     faults = Faults()
-    venue_paths = sorted(path for path in folder.glob("*.yaml") if path.name not in {_DISTRICTS, _POLICIES, _PLANS})
+    venue_paths = sorted(path for path in folder.glob("*.yaml") if path.name not in _NO_VENUES)
     districts = read_source(folder / _DISTRICTS, faults)
     policies = read_source(folder / _POLICIES, faults)
     plans = read_source(folder / _PLANS, faults)
+    itineraries = read_source(folder / _ITINERARIES, faults)
     venues = [source for source in (read_source(path, faults) for path in venue_paths) if source is not None]
     files = Files(
         districts=_read(DistrictsFile, districts, faults),
@@ -40,12 +47,20 @@ def read_city(folder: Path = FOLDER) -> City:
         plans=_plans(plans, faults),
         venues=[read for read in (_venues(source, faults) for source in venues) if read is not None],
     )
-    city = city_of(files, faults)
-    for source in (districts, plans, *venues):
+    city = _with_itineraries(city_of(files, faults), itineraries, faults)
+    for source in (districts, plans, itineraries, *venues):
         if source is not None:
             _check_languages(source, source.data, (), faults)
     faults.raise_if_any()
     return city
+
+
+def _with_itineraries(city: City, source: SourceFile | None, faults: Faults) -> City:
+    """Add the itineraries; what they refer to is checked only where all of the rest is sound."""
+    found = None if source is None else parse(ItinerariesFile, source, source.data, (), faults)
+    if source is None or found is None or faults:
+        return city
+    return replace(city, itineraries=itineraries_of(Read(source, found), city, faults))
 
 
 def _read(model: type[DistrictsFile], source: SourceFile | None, faults: Faults) -> Read[DistrictsFile] | None:

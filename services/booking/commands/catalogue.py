@@ -70,6 +70,7 @@ class LoadReport:
             self.catalogue.venues,
             self.catalogue.services,
             self.catalogue.policies,
+            self.catalogue.itineraries,
         )
         slots = self.slots
         return any(tables) or bool(self.plans or slots.added or slots.changed or slots.removed or slots.closed)
@@ -90,7 +91,7 @@ async def load(engine: Engine, now: datetime, say: Say = _silent, folder: Path =
     city = read_city(folder)
     say(
         f"Read {len(city.districts)} districts, {len(city.venues)} venues, {len(city.services)} services,"
-        f" {len(city.policies)} policies."
+        f" {len(city.policies)} policies, {len(city.itineraries)} itineraries."
     )
     async with engine.begin() as tx:
         await lock_catalogue(tx)
@@ -152,7 +153,12 @@ async def open_slots(engine: Engine, now: datetime, say: Say = _silent) -> OpenR
 
 def _catalogue(city: City) -> Catalogue:
     return Catalogue(
-        version=0, districts=city.districts, venues=city.venues, services=city.services, policies=city.policies
+        version=0,
+        districts=city.districts,
+        venues=city.venues,
+        services=city.services,
+        policies=city.policies,
+        itineraries=city.itineraries,
     )
 
 

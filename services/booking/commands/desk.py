@@ -338,7 +338,13 @@ def _to_remember(
         if request.key is not None
         and not isinstance(outcome, Answer)
         and not (isinstance(outcome, Refused) and outcome.reason is Reason.IDEMPOTENCY_KEY_REUSED)
+        and not (isinstance(outcome, Refused) and _is_answered_elsewhere(request))
     ]
+
+
+def _is_answered_elsewhere(request: Request) -> bool:
+    """Say whether a "no" to `request` is kept by whoever asked: with plans, which take too long to find under locks."""
+    return isinstance(request, Book | Move) and request.course is not None
 
 
 def _worth_another_try(error: Exception) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.booking import tables
 from services.booking.domain.catalogue import Catalogue, District, Service, Venue
 from services.booking.domain.policy import Policy
-from services.booking.store.catalogue import policy_document, policy_of, read_version
+from services.booking.store.catalogue import itinerary_document, policy_document, policy_of, read_version
 from shared.contracts import Words
 
 _ONE_LOAD_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('booking catalogue load', 0))")
@@ -64,6 +64,7 @@ class CatalogueReport:
     venues: TableReport = field(default_factory=TableReport)
     services: TableReport = field(default_factory=TableReport)
     policies: TableReport = field(default_factory=TableReport)
+    itineraries: TableReport = field(default_factory=TableReport)
     still_booked: list[StillBooked] = field(default_factory=list)
     version: int = 0
 
@@ -84,6 +85,11 @@ async def write_catalogue(tx: AsyncConnection, city: Catalogue, now: datetime) -
     report.policies = await _upsert(tx, tables.policies, await _policy_rows(tx, city.policies))
     report.venues = await _upsert(tx, tables.venues, _positioned(map(_venue_row, city.venues.values())))
     report.services = await _upsert(tx, tables.services, _positioned(map(_service_row, city.services.values())))
+    rows = ({"id": one.id, "document": itinerary_document(one)} for one in city.itineraries.values())
+    report.itineraries = await _upsert(tx, tables.itineraries, _positioned(rows))
+    report.itineraries.removed = await _remove(
+        tx, tables.itineraries, await _gone(tx, tables.itineraries, city.itineraries)
+    )
     gone = await _gone(tx, tables.services, city.services)
     report.still_booked = await _still_booked(tx, gone, now)
     if not report.still_booked:
@@ -96,7 +102,7 @@ async def write_catalogue(tx: AsyncConnection, city: Catalogue, now: datetime) -
         ):
             counted.removed = await _remove(tx, table, await _gone(tx, table, kept))
     report.version = await read_version(tx)
-    if any((report.districts, report.venues, report.services, report.policies)):
+    if any((report.districts, report.venues, report.services, report.policies, report.itineraries)):
         report.version += 1
         row = {"id": 1, "version": report.version}
         statement = insert(tables.catalogue_version).values(row)

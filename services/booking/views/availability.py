@@ -35,7 +35,7 @@ _RAN_OUT = (
     " JOIN services v ON v.id = c.service_id JOIN policies p ON p.id = v.policy_id GROUP BY c.slot_id)"
 )
 _OF_SERVICE = _RAN_OUT.format(services="service_id = :service_id")
-_OF_SERVICES = _RAN_OUT.format(services="service_id = ANY(CAST(:service_ids AS text[]))")
+OF_SERVICES = _RAN_OUT.format(services="service_id = ANY(CAST(:service_ids AS text[]))")
 """The seats that holds which have run out by `:now` no longer take, by slot; read once, not for each slot."""
 
 _NOT_YET: Final = datetime.max.replace(tzinfo=UTC)
@@ -170,7 +170,7 @@ _OF_PAGE = (
     " AND starts_at >= :since AND starts_at < :until"
 )
 FREE_DAYS = text(
-    f"WITH {_OF_SERVICES} SELECT {COLUMNS} FROM {GIVING_BACK} WHERE s.id IN ("  # noqa: S608 - constants
+    f"WITH {OF_SERVICES} SELECT {COLUMNS} FROM {GIVING_BACK} WHERE s.id IN ("  # noqa: S608 - constants
     f" (SELECT DISTINCT ON (service_id, timezone({ZONE}, starts_at)::date) id FROM slots WHERE is_open AND {_OF_PAGE}"
     f"   AND {FREE_NOW} ORDER BY service_id, timezone({ZONE}, starts_at)::date, starts_at)"
     " UNION ALL"

@@ -18,6 +18,7 @@ NO_KEY = {
     "/api/v1/sign-in/staff-tokens",
     "/api/v1/bookings/lookup",
     "/api/v1/services/{service_id}/hours/preview",
+    "/api/v1/itineraries/{itinerary_id}/plans",
 }
 """They change nothing; they are no GET only so that what they send stands in no address."""
 

@@ -29,8 +29,10 @@ class Files:
     def keep(self, *kinds: str) -> None:
         """Remove the venues of all other kinds: reading them takes time that a test can do without."""
         for path in self.folder.glob("*.yaml"):
-            if path.stem not in {"districts", "policies", "plans", *kinds}:
+            if path.stem not in {"districts", "policies", "plans", "itineraries", *kinds}:
                 path.unlink()
+        if not {"fertility", "hospitals"} <= set(kinds):
+            (self.folder / "itineraries.yaml").write_text("itineraries: {}\n", encoding="utf-8")
 
 
 @pytest.fixture
