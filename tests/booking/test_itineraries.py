@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.booking.commands import desk as desk_module
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Action
@@ -23,16 +25,19 @@ from services.booking.domain.slot import Slot
 from services.booking.store.bookings import read_booking, read_bookings_at
 from services.booking.store.catalogue import read_catalogue
 from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
+from services.booking.store.keeping import keep
 from services.booking.sweeps import Sweeps
 from services.booking.views.availability import read_free
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id
+from shared.refusal import Refused
 from shared.web import Answer
 from tests import make, world
 from tests.booking import itineraries
 from tests.booking.itineraries import BOTH, DAY, HER, HIM
 from tests.booking.test_desk import CLEAN, City, alter, render
+from tests.booking.test_moving import Severed
 from tests.world import Resident
 
 Slots = dict[str, Slot]
@@ -314,3 +319,47 @@ async def test_the_definition_is_read_back_from_its_row(city: City) -> None:
     async with city.engine.connect() as connection:
         catalogue = await read_catalogue(connection)
     assert catalogue.itineraries == itineraries.catalogue().itineraries
+
+
+BREAKS = {
+    "before the first slot is let go": 1,
+    "before the steps are given up": 2,
+    "before the booking is altered": 3,
+    "before the new steps are taken": 4,
+    "before the span is written": 5,
+}
+
+
+@pytest.mark.parametrize("moment", list(BREAKS))
+async def test_a_connection_lost_while_it_moves_leaves_the_old_plan_whole(
+    city: City, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    of, later = day(), day(1)
+    await world.put_slots(city.engine, *of.values(), *later.values())
+    (couple,) = await couples(city.engine, 1)
+    booked = await city.desk.ask(wish(couple, of), render)
+    broken: list[Severed] = []
+
+    async def breaking(tx: Any, *given: Any) -> None:
+        broken.append(Severed(tx, BREAKS[moment], city.engine))
+        connection: Any = broken[-1]
+        await keep(connection, *given)
+
+    monkeypatch.setattr(desk_module, "keep", breaking)
+    move = Move(
+        actor=Actor(couple[0].account_id, "resident"),
+        key=None,
+        booking_id=UUID(booked.body.decode()),
+        slot_id=later[HER].id,
+        course=wish(couple, later).course,
+    )
+    outcome = (await asyncio.gather(another(city).ask(move, render), return_exceptions=True))[0]
+    assert isinstance(outcome, Refused), outcome
+    assert outcome.reason is Reason.BUSY
+    assert broken[-1]._left == 0, "there is such a statement"
+    assert await places(city.engine, booked) == {slot.id for slot in of.values()}
+    assert await audit(city.engine) == SOUND
+    monkeypatch.undo()
+    assert (await city.desk.ask(move, render)).status == 201
+    assert await places(city.engine, booked) == {slot.id for slot in later.values()}
+    assert await audit(city.engine) == SOUND

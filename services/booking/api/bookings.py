@@ -283,9 +283,8 @@ async def my_bookings(
         found = await read_bookings_of(connection, asker.principal.subject, now, window)
         bookings = found[:limit]
         companions = await companions_of(connection, bookings)
-    catalogue = await parts.catalogue.knowing(
-        parts.engine, (one for booking in bookings for one in booking.service_ids)
-    )
+    booked = (service_id for booking in bookings for service_id in booking.service_ids)
+    catalogue = await parts.catalogue.knowing(parts.engine, booked)
     page = Page[BookingShown](
         items=[booking_shown(booking, catalogue, companions, now) for booking in bookings],
         next=next_link(request, encode_cursor(bookings[-1].starts_at, bookings[-1].id)) if len(found) > limit else None,
@@ -384,8 +383,8 @@ async def read_visible(asker: SignedIn, booking_id: UUID) -> tuple[Booking, Answ
         companions = await companions_of(connection, [booking])
     catalogue = await parts.catalogue.knowing(parts.engine, booking.service_ids)
     mine = booking.account_id == asker.principal.subject
-    venues = {catalogue.services[service_id].venue_id for service_id in booking.service_ids}
-    if not mine and not any(map(asker.actor.serves, venues)):
+    venues = (catalogue.services[service_id].venue_id for service_id in booking.service_ids)
+    if not (mine or any(map(asker.actor.serves, venues))):
         raise Refused(Reason.BOOKING_UNKNOWN)
     return booking, booking_answer(200, booking_shown(booking, catalogue, companions, parts.clock()))
 
