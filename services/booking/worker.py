@@ -87,6 +87,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         ticker.every(LINE_SECONDS, waiting.tend, "tend_waiting_list")
         ticker.every(CATCH_UP_SECONDS, hearing.catch_up_once, "catch_up")
         ticker.every(HOURLY_SECONDS, sweeps.forget, "forget")
+        ticker.every(HOURLY_SECONDS, waiting.forget, "forget_skips")
         _look_ahead_and_back(ticker, engine, relay, clock)
         ticker.start()
         stack.push_async_callback(ticker.stop)

@@ -273,6 +273,20 @@ async def test_a_large_party_gets_its_seats_collected_across_batches(city: City)
     assert await world.audit(city.engine) == CLEAN
 
 
+async def test_why_somebody_was_passed_over_is_forgotten_long_after_it_is_over(city: City) -> None:
+    _, booked, others = await filled(city, 2, 2)
+    pair = await waits(city, *others)
+    await give_back(city, booked[0])
+    count = text("SELECT count(*) FROM waitlist_skips")
+    async with city.engine.begin() as tx:
+        await leave(tx, pair.id, pair.account_id, city.clock())
+    for days, left in ((89, 1), (2, 0)):
+        city.clock.advance(timedelta(days=days))
+        await tending(city).forget()
+        async with city.engine.connect() as connection:
+            assert (await connection.execute(count)).scalar_one() == left
+
+
 async def test_what_was_collected_for_a_party_that_leaves_goes_to_the_next(city: City) -> None:
     slot, booked, others = await filled(city, 8, 8)
     trio = await waits(city, *others[:3])

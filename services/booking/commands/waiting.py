@@ -6,6 +6,7 @@ only finds candidates and asks, so that any number of workers may do it, and one
 """
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from services.booking.commands.desk import Desk
@@ -16,6 +17,7 @@ from services.booking.domain.request import SYSTEM, Alter, ServeLine
 from services.booking.store.database import Engine
 from services.booking.store.waitlist import (
     end_what_is_over,
+    forget_skips,
     offered_to_who_left,
     offers_to_hear,
     write_heard,
@@ -29,6 +31,9 @@ SERVICES = 50
 
 PAGE = 200
 """Slots or entries that are taken up at a time."""
+
+REMEMBER_SKIPS = timedelta(days=90)
+"""For so long after its end an entry says why it was passed over; what it was offered stays on record."""
 
 _NOTHING = Answer(204, {}, b"")
 
@@ -62,6 +67,11 @@ class WaitingList:
         self._looked_over = services[-1] if len(services) == SERVICES else ""
         await self._serve(after)
         return len(after)
+
+    async def forget(self) -> None:
+        """Delete why entries were passed over that have long been over."""
+        async with self._engine.begin() as tx:
+            await forget_skips(tx, self._clock() - REMEMBER_SKIPS)
 
     async def _end(self) -> None:
         while True:

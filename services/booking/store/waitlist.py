@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text, update
+from sqlalchemy import Row, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 
 from services.booking.domain.policy import PartyKind
@@ -21,6 +21,7 @@ from services.booking.tables import (
     waitlist_numbers,
     waitlist_offers,
     waitlist_people,
+    waitlist_skips,
     waitlist_wishes,
 )
 
@@ -256,6 +257,12 @@ async def skips_of(tx: Connection, entry_id: UUID, limit: int) -> list[SkipMade]
     )
     rows = await tx.execute(found, {"id": entry_id, "limit": limit})
     return [SkipMade(**row._mapping) for row in rows]  # noqa: SLF001 - public, by its documentation
+
+
+async def forget_skips(tx: Connection, before: datetime) -> None:
+    """Delete why entries that are over were passed over, where that was before a moment."""
+    over = select(waitlist_entries.c.id).where(waitlist_entries.c.ended_at < before)
+    await tx.execute(delete(waitlist_skips).where(waitlist_skips.c.entry_id.in_(over)))
 
 
 async def offered_to_who_left(tx: Connection, limit: int) -> list[UUID]:
