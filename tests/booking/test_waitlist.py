@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from services.booking.commands import desk as desk_module
+from services.booking.commands import line
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.commands.waiting import WaitingList
@@ -392,11 +393,11 @@ async def test_the_line_of_a_slot_is_the_same_in_sql_as_in_the_core(city: City) 
         )
         entries.append(await waits(city, one, band=band))
     async with city.engine.connect() as connection:
-        line, _ = await read_candidates(connection, {slot.id: 0 for slot in slots}, (), make.NOW)
+        found, _ = await read_candidates(connection, {slot.id: 0 for slot in slots}, (), make.NOW)
         await connection.rollback()
     for slot in slots:
-        assert line[slot.id] == [one.id for one in entries if one.band.covers(slot.starts_at)], slot.starts_at
-    assert any(line.values())
+        assert found[slot.id] == [one.id for one in entries if one.band.covers(slot.starts_at)], slot.starts_at
+    assert any(found.values())
 
 
 async def test_the_sweep_reaches_everybody_behind_those_who_cannot_take_a_seat(
@@ -418,6 +419,22 @@ async def test_the_sweep_reaches_everybody_behind_those_who_cannot_take_a_seat(
     assert await states(city, entries) == ["waiting"] * 6
     await tending(city).tend()
     assert await states(city, entries) == ["waiting"] * 5 + ["offered"]
+
+
+async def test_the_line_is_read_only_where_a_batch_may_give_seats(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    slot, booked, (one, stranger) = await filled(city, 1, 2)
+    await waits(city, one)
+    read: list[UUID] = []
+
+    async def noted(tx: Any, after: Any, *rest: Any) -> Any:
+        read.extend(after)
+        return await read_candidates(tx, after, *rest)
+
+    monkeypatch.setattr(line, "read_candidates", noted)
+    assert (await city.desk.ask(wish(stranger, slot), render)).status == 409
+    assert read == [], "the slot is full, and nobody gives anything back"
+    await give_back(city, booked[0])
+    assert read == [slot.id]
 
 
 async def test_a_worker_asks_only_for_slots_that_may_have_a_seat(city: City) -> None:
