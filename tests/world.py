@@ -12,6 +12,7 @@ from services.booking import tables
 from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.slot import Slot
 from services.booking.store.catalogue import itinerary_document, policy_document
+from services.booking.store.slots import portions_document
 from shared.ids import new_id
 from tests import make
 
@@ -89,6 +90,7 @@ async def put_slots(engine: AsyncEngine, *slots: Slot) -> None:
             "capacity": slot.capacity,
             "kept_counter": slot.kept_counter,
             "kept_walk_in": slot.kept_walk_in,
+            "later": portions_document(slot.later),
             "charge": "free",
         }
         for slot in slots

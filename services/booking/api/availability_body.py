@@ -35,6 +35,7 @@ _TIME: dict[str, Any] = {
     "reason": None,
     "words": None,
     "bookable_from": "2026-11-21T07:00:00+08:00",
+    "releases": [{"at": "2026-11-27T15:00:00+08:00", "places": 40}],
     "bookable_until": "2026-11-28T16:30:00+08:00",
 }
 _FULL: dict[str, Any] = {
@@ -130,6 +131,13 @@ class FreeTime(Shown):
     places_left: int
 
 
+class PortionSeen(Shown):
+    """So many places are released at that instant."""
+
+    at: datetime
+    places: int
+
+
 class TimeShown(Shown):
     """One time of a day. What cannot be had says why, by the same rule that booking it would be refused by."""
 
@@ -147,6 +155,9 @@ class TimeShown(Shown):
     reason: Annotated[Reason | None, Field(description="Why it cannot be booked online now.")]
     words: Annotated[Words | None, Field(description="The reason, ready to show; of a closure its own words.")]
     bookable_from: Annotated[datetime, Field(description="When its places are released.")]
+    releases: Annotated[
+        list[PortionSeen], Field(description="Places that are released later, and when; still to come.")
+    ]
     bookable_until: Annotated[datetime, Field(description="When online booking for it closes.")]
 
 
@@ -287,6 +298,7 @@ def _time(one: TimeSeen) -> TimeShown:
         reason=one.why,
         words=seen.closed if one.why is Reason.SLOT_CLOSED and seen.closed else words_of(one.why),
         bookable_from=local(slot.bookable_from),
+        releases=[PortionSeen(at=local(at), places=places) for at, places in one.to_come],
         bookable_until=local(slot.bookable_until),
     )
 

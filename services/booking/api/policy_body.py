@@ -20,11 +20,20 @@ from shared.contracts import Words
 from shared.web import Shown
 
 
+class PortionShown(Shown):
+    """Percent of the places that open only then."""
+
+    percent: int
+    days_before: int
+    at: ClockTime
+
+
 class ReleaseShown(Shown):
-    """A day's places open to the public `days_before` it, `at` that time, Asia/Shanghai."""
+    """A day's places open to the public `days_before` it, `at` that time, Asia/Shanghai; the portions `later` after it."""
 
     days_before: int
     at: ClockTime
+    later: list[PortionShown]
 
 
 class LimitShown(Shown):
@@ -154,7 +163,11 @@ def policy_shown(policy: Policy) -> PolicyShown:
         documents=[document for document in DocumentType if document in policy.documents],
         age_least=policy.age_least,
         age_most=policy.age_most,
-        release=ReleaseShown(days_before=policy.release.days_before, at=policy.release.at),
+        release=ReleaseShown(
+            days_before=policy.release.days_before,
+            at=policy.release.at,
+            later=[PortionShown(**asdict(one)) for one in policy.release.later],
+        ),
         horizon_days=policy.horizon_days,
         closes_minutes_before=policy.closes_minutes_before,
         hold_minutes=policy.hold_minutes,

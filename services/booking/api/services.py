@@ -58,7 +58,11 @@ _POLICY: dict[str, Any] = {
     "documents": ["resident_identity_card", "passport"],
     "age_least": None,
     "age_most": None,
-    "release": {"days_before": 7, "at": "07:00"},
+    "release": {
+        "days_before": 7,
+        "at": "07:00",
+        "later": [{"percent": 40, "days_before": 1, "at": "15:00"}],
+    },
     "horizon_days": 14,
     "closes_minutes_before": 0,
     "hold_minutes": 5,

@@ -1,7 +1,7 @@
 """From a planned slot to one that can be booked: when its places open and close, and what is kept for whom.
 
 The law of this file: an opened slot follows from plan, policy and catalogue alone, so opening it again changes nothing.
-A share is rounded up to whole places: a promise to walk-ins is never rounded away. The part kept for the counter is cut
+A share is rounded up to whole places: a promise to walk-ins is never rounded away; what is released later is rounded down. The part kept for the counter is cut
 where both together would exceed the slot.
 """
 
@@ -44,6 +44,7 @@ class OpenedSlot:
     capacity: int
     kept_counter: int
     kept_walk_in: int
+    later: tuple[tuple[datetime, int], ...]
     charge: Charge
     label: Words
 
@@ -71,9 +72,27 @@ def opened(planned: PlannedSlot, offer: Offer) -> OpenedSlot:
         capacity=planned.capacity,
         kept_counter=counter,
         kept_walk_in=walk_in,
+        later=_later(planned, policy, planned.capacity - counter - walk_in),
         charge=planned.charge,
         label=planned.label,
     )
+
+
+def _later(planned: PlannedSlot, policy: Policy, public: int) -> tuple[tuple[datetime, int], ...]:
+    """Return the portions of the `public` places that are released later, rounded down.
+
+    One that would come too late to be booked online, or before the release itself, comes with the release.
+    """
+    if not policy.release.later:
+        return ()
+    day = local_day(planned.starts_at)
+    first = at_local(day - timedelta(days=policy.release.days_before), policy.release.at)
+    last = planned.starts_at - timedelta(minutes=policy.closes_minutes_before)
+    portions = [
+        (at_local(day - timedelta(days=one.days_before), one.at), public * one.percent // 100)
+        for one in policy.release.later
+    ]
+    return tuple((at, places) for at, places in portions if first < at < last and places)
 
 
 def last_day(offer: Offer, now: datetime, opened_until: date | None = None) -> date:

@@ -63,11 +63,24 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Percent of a slot's places for the public that open only later: `at` o'clock, `days_before` the day itself."""
+
+    percent: int
+    days_before: int
+    at: time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """When a day's places open to the public: `at` o'clock (Asia/Shanghai), `days_before` the day itself."""
+    """When a day's places open to the public: `at` o'clock (Asia/Shanghai), `days_before` the day itself.
+
+    Of these, the portions in `later` open at their own times: who cannot be there at the first one has another chance.
+    """
 
     days_before: int
     at: time
+    later: tuple[Portion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

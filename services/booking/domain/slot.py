@@ -3,12 +3,15 @@
 Each channel may have places kept for it. What is kept for another channel and not yet taken by it is not free:
 
     free(online) = capacity - taken - max(0, kept_counter - taken_counter) - max(0, kept_walk_in - taken_walk_in) - cooling
+                   - released later
+
+Places of a portion that is released later (`later`) are nobody's until then, whatever the channel.
 
 Places that cool off (`cooling`) are kept for whoever waits: the waiting list can have them, and so can whoever stands at
 the door; everybody else from the instant that each of them was drawn to come back (`domain.cooling`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -21,7 +24,7 @@ class Slot:
     """A slot as it stands. `bookable_from` is its release, `bookable_until` the last instant to book it online.
 
     While it is `drawn`, a round gives its places away by lot, and nobody else can. `cooling` has, for each place that
-    cools off, the instant at which it comes back. `waited`: somebody is in the line of its service.
+    cools off, the instant at which it comes back; `later` has portions: when, and how many places. `waited`: somebody is in the line of its service.
     """
 
     id: UUID
@@ -42,6 +45,7 @@ class Slot:
     closed: bool
     drawn: bool = False
     cooling: tuple[datetime, ...] = ()
+    later: tuple[tuple[datetime, int], ...] = ()
     waited: bool = False
 
 
@@ -54,9 +58,23 @@ def cooling_places(slot: Slot, now: datetime) -> int:
     return sum(back_at > now for back_at in slot.cooling) if slot.cooling else 0
 
 
+def later_places(slot: Slot, now: datetime) -> int:
+    """Return how many places are not released yet at `now`, beside the slot's own release."""
+    return sum(places for released_at, places in slot.later if released_at > now) if slot.later else 0
+
+
+def next_release(slot: Slot, now: datetime) -> datetime:
+    """Return when the next places are released; the slot's own release where nothing is to come."""
+    if now < slot.bookable_from:
+        return slot.bookable_from
+    return min((released_at for released_at, _ in slot.later if released_at > now), default=slot.bookable_from)
+
+
 def free_places(slot: Slot, channel: Channel, now: datetime) -> int:
     """Return the places that `channel` may still take at `now`; never below 0."""
     free = slot.capacity - slot.taken
+    if slot.later:
+        free -= later_places(slot, now)
     if slot.cooling and channel not in _WARM:
         free -= cooling_places(slot, now)
     if channel is not Channel.COUNTER:
@@ -87,6 +105,8 @@ def why_not(slot: Slot, channel: Channel, now: datetime, seats: int = 1) -> Reas
 
 
 def full_or_cooling(slot: Slot, channel: Channel, now: datetime, seats: int) -> Reason:
-    """Return what to call it that `seats` places are not to be had: full, or enough only with those that cool off."""
+    """Return what to call it that `seats` places are not to be had: full, or enough only with those to be released, or that cool off."""
+    if slot.later and free_places(replace(slot, later=()), channel, now) >= seats:
+        return Reason.NOT_RELEASED
     cooling = 0 if channel in _WARM else cooling_places(slot, now)
     return Reason.COOLING_OFF if cooling and free_places(slot, channel, now) + cooling >= seats else Reason.SLOT_FULL

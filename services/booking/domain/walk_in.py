@@ -7,7 +7,7 @@ from services.booking.domain.booking import Channel
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import AdmitWalkIns, WalkIns
-from services.booking.domain.slot import free_places, why_not
+from services.booking.domain.slot import free_places, next_release, why_not
 from shared.refusal import Refused
 
 
@@ -29,7 +29,7 @@ def admit_walk_ins(request: AdmitWalkIns, facts: Facts) -> WalkIns:
             field="/slot_id",
             slot_id=slot.id,
             starts_at=slot.starts_at,
-            bookable_from=slot.bookable_from,
+            bookable_from=next_release(slot, facts.now),
             places_left=free_places(slot, Channel.WALK_IN, facts.now),
             places_asked=request.people,
         )

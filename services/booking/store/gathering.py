@@ -44,7 +44,7 @@ from shared.db import Prepared, fetch, prepared
 SLOT_COLUMNS = (
     "id, service_id, venue_id, kind, district_id, starts_at, ends_at, bookable_from, bookable_until, capacity, taken,"
     " kept_counter, taken_counter, kept_walk_in, taken_walk_in, closed IS NOT NULL AS closed, drawn_in IS NOT NULL AS drawn,"
-    " cooling"
+    " cooling, later"
 )
 
 BOOKING_COLUMNS = (
@@ -129,10 +129,12 @@ FACTS = prepared(
 
 ONLINE_FREE = "capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
 WARM = (
-    f"(cooling IS NULL OR {ONLINE_FREE} - (SELECT count(*) FROM unnest(cooling) AS back(at) WHERE back.at > :now)"  # noqa: S608
-    " >= {places})"
+    f"(cooling IS NULL AND later IS NULL OR {ONLINE_FREE}"  # noqa: S608
+    " - (SELECT count(*) FROM unnest(cooling) AS back(at) WHERE back.at > :now)"
+    " - (SELECT coalesce(sum(CAST(portion ->> 1 AS integer)), 0) FROM jsonb_array_elements(later) AS portions(portion)"
+    "    WHERE CAST(portion ->> 0 AS timestamptz) > :now) >= {places})"
 )
-"""Whether places are left beside those that cool off. Nearly no slot has any, so that the count is seldom asked."""
+"""Whether places are left beside those that cool off or are released later. Nearly no slot has any of the former."""
 
 _NEAREST = text(
     f"SELECT asked.id AS full_slot_id, free.* FROM slots asked CROSS JOIN LATERAL (SELECT {SLOT_COLUMNS} FROM slots s"  # noqa: S608
@@ -354,6 +356,7 @@ def slot_of(row: Row[Any]) -> Slot:
         closed=row.closed,
         drawn=row.drawn,
         cooling=tuple(row.cooling) if row.cooling else (),
+        later=tuple((datetime.fromisoformat(at), places) for at, places in row.later) if row.later else (),
     )
 
 

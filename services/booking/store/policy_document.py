@@ -21,6 +21,7 @@ from services.booking.domain.policy import (
     LimitWindow,
     PartyKind,
     Policy,
+    Portion,
     Preparation,
     Release,
     SeatUnit,
@@ -36,9 +37,24 @@ Age = Annotated[int, Field(ge=0, le=130)]
 MOST_HORIZON_DAYS = 180
 
 
+class PortionDocument(Document):
+    percent: Annotated[int, Field(ge=1, le=99)]
+    days_before: Annotated[int, Field(ge=0, le=MOST_HORIZON_DAYS)]
+    at: ClockTime
+
+
 class ReleaseDocument(Document):
     days_before: Annotated[int, Field(ge=0, le=MOST_HORIZON_DAYS)]
     at: ClockTime
+    later: Annotated[list[PortionDocument], Field(max_length=5)] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _something_first(self) -> "ReleaseDocument":
+        if sum(one.percent for one in self.later) >= 100:
+            raise PydanticCustomError("release", "the portions in later must stay below 100 percent together")
+        if any((-one.days_before, one.at) <= (-self.days_before, self.at) for one in self.later):
+            raise PydanticCustomError("release", "each portion in later must open after the release itself")
+        return self
 
 
 class CancelByDocument(Document):
@@ -164,7 +180,13 @@ class PolicyDocument(Document):
             parties=frozenset(self.parties),
             party_most=self.party_most,
             seat_unit=self.seat_unit,
-            release=Release(days_before=self.release.days_before, at=self.release.at),
+            release=Release(
+                days_before=self.release.days_before,
+                at=self.release.at,
+                later=tuple(
+                    Portion(percent=one.percent, days_before=one.days_before, at=one.at) for one in self.release.later
+                ),
+            ),
             horizon_days=self.horizon_days,
             hold_minutes=self.hold_minutes,
             hold_extensions=self.hold_extensions,

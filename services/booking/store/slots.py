@@ -7,7 +7,7 @@ disturbs nobody. Slots to change are locked in one statement, in id order, as th
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
@@ -91,6 +91,7 @@ _TYPES = {
     "capacity": "integer",
     "kept_counter": "integer",
     "kept_walk_in": "integer",
+    "later": "jsonb",
     "charge": "text",
     "label": "jsonb",
 }
@@ -258,6 +259,7 @@ def _values(slot: OpenedSlot) -> tuple[Any, ...]:
         slot.capacity,
         slot.kept_counter,
         slot.kept_walk_in,
+        portions_document(slot.later),
         slot.charge.value,
         {"zh": slot.label.zh, "en": slot.label.en},
     )
@@ -266,7 +268,13 @@ def _values(slot: OpenedSlot) -> tuple[Any, ...]:
 def _arrays(slots: Iterable[OpenedSlot]) -> dict[str, list[Any]]:
     """Return one array for each column."""
     columns = dict(zip(_TYPES, map(list, zip(*map(_values, slots), strict=True)), strict=True))
-    return {**columns, "label": [dump_json(label) for label in columns["label"]]}
+    later = [None if one is None else dump_json(one) for one in columns["later"]]
+    return {**columns, "label": [dump_json(label) for label in columns["label"]], "later": later}
+
+
+def portions_document(later: Iterable[tuple[datetime, int]]) -> list[list[Any]] | None:
+    """Return portions as they stand in a slot's row; None where everything is released at once."""
+    return [[released_at.astimezone(UTC).isoformat(), places] for released_at, places in later] or None
 
 
 def _batches(rows: Sequence[_Any]) -> Iterable[Sequence[_Any]]:

@@ -127,6 +127,9 @@ slots = Table(
         comment="For each place that cools off, when it comes back to the public; null where none does.",
     ),
     Column(
+        "later", JSONB(none_as_null=True), nullable=True, comment="Portions released later: [[instant, places], …]."
+    ),
+    Column(
         "is_open",
         Boolean,
         # Generated, so that the search index changes only when the last place goes or the first one comes back:

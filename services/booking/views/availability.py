@@ -178,9 +178,9 @@ FREE_DAYS = text(
     " AND s.starts_at >= :since AND s.starts_at < :until ORDER BY s.starts_at"
 )
 OBSTACLES = text(
-    "SELECT DISTINCT ON (service_id, closed IS NOT NULL, drawn_in IS NOT NULL, cooling IS NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
+    "SELECT DISTINCT ON (service_id, closed IS NOT NULL, drawn_in IS NOT NULL, cooling IS NULL, later IS NULL, bookable_from > :now, bookable_until <= :now)"  # noqa: S608
     f" {SLOT_COLUMNS} FROM slots WHERE {_OF_PAGE} AND starts_at > :now"
-    " ORDER BY service_id, closed IS NOT NULL, drawn_in IS NOT NULL, cooling IS NULL, bookable_from > :now, bookable_until <= :now,"
+    " ORDER BY service_id, closed IS NOT NULL, drawn_in IS NOT NULL, cooling IS NULL, later IS NULL, bookable_from > :now, bookable_until <= :now,"
     " bookable_from, starts_at"
 )
 

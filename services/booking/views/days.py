@@ -11,7 +11,7 @@ from services.booking.domain.booking import Channel
 from services.booking.domain.plan import Plan
 from services.booking.domain.reason import Reason
 from services.booking.domain.schedule import OpenDay, open_days
-from services.booking.domain.slot import Slot, free_places, why_not
+from services.booking.domain.slot import Slot, free_places, next_release, why_not
 from services.booking.domain.zone import at_local, local, local_day
 from services.booking.views.availability import Bounds, SlotSeen, read_bounds, read_days, read_free
 
@@ -53,11 +53,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSeen:
-    """A time: `why` it cannot be had online now (None where it can), and the places that are left in it."""
+    """A time: `why` it cannot be had online now (None where it can), the places that are left, and what is still to come."""
 
     seen: SlotSeen
     why: Reason | None
     places_left: int
+    to_come: tuple[tuple[datetime, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ def summary_of(slots: Sequence[Slot], places: int, now: datetime) -> Summary:
         left = sum(free_places(slot, Channel.ONLINE, now) for slot in free)
         return Summary(times=len(free), places_left=left, why=None, bookable_from=None)
     why = min((why for why, _ in reasons if why is not None), key=_HOPE_FIRST.index, default=Reason.SLOT_CLOSED)
-    releases = [slot.bookable_from for reason, slot in reasons if reason is Reason.NOT_RELEASED]
+    releases = [next_release(slot, now) for reason, slot in reasons if reason is Reason.NOT_RELEASED]
     return Summary(times=0, places_left=0, why=why, bookable_from=min(releases, default=None))
 
 
@@ -192,4 +193,5 @@ def _day(day: date, seen: list[SlotSeen], closed: list[OpenDay], places: int, no
 def _time(seen: SlotSeen, places: int, now: datetime) -> TimeSeen:
     why = why_not(seen.slot, Channel.ONLINE, now, places)
     left = free_places(seen.slot, Channel.ONLINE, now) if why in _TAKEABLE else 0
-    return TimeSeen(seen=seen, why=why, places_left=left)
+    to_come = tuple((at, places) for at, places in seen.slot.later if at > now)
+    return TimeSeen(seen=seen, why=why, places_left=left, to_come=to_come)

@@ -15,7 +15,7 @@ from services.booking.domain.penalty import scope_words
 from services.booking.domain.policy import Limit, LimitScope, LimitWindow, Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Book
-from services.booking.domain.slot import Slot, free_places, full_or_cooling, why_not
+from services.booking.domain.slot import Slot, free_places, full_or_cooling, next_release, why_not
 from services.booking.domain.zone import local_day, week_of
 from shared.refusal import Refused
 
@@ -159,7 +159,8 @@ def places_left(case: Case) -> None:
     free = free_places(slot, channel, now)
     if free < case.seats:
         why = full_or_cooling(slot, channel, now, case.seats)
-        raise Refused(why, field="/slot_id", slot_id=slot.id, places_left=free, places_asked=case.seats)
+        to_come = {"bookable_from": next_release(slot, now)} if why is Reason.NOT_RELEASED else {}
+        raise Refused(why, field="/slot_id", slot_id=slot.id, places_left=free, places_asked=case.seats, **to_come)
 
 
 def channel_is_allowed(case: Case) -> None:
