@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.booking.domain.booking import Booking, Channel
+from services.booking.domain.decision import Decisions
 from services.booking.domain.penalty import (
     Act,
     Barred,
@@ -32,8 +34,11 @@ from services.booking.domain.penalty_rule import (
     Span,
     Window,
 )
+from services.booking.domain.reason import Reason
+from services.booking.domain.request import Actor
 from services.booking.domain.zone import VENUE_ZONE
 from shared.ids import new_id
+from shared.refusal import Refused
 from tests import make
 
 ABSENT, LATE, CANCELLED, RETURNED = "absent", "late", "cancelled", "returned"
@@ -183,6 +188,22 @@ def test_a_bar_covers_visits_up_to_the_instant_it_ends_and_nothing_else() -> Non
     ]
     assert not replace(bar, scope="kind:hospital").covers(service, since)
     assert all(replace(bar, scope=scope).covers(service, since) for scope in scopes_of(service))
+
+
+@pytest.mark.parametrize("channel", [Channel.ONLINE, Channel.WAITING_LIST, Channel.COUNTER])
+def test_every_channel_but_the_counter_is_barred(channel: Channel) -> None:
+    slot = make.slot()
+    facts = make.facts(slot)
+    person = make.companion(facts)
+    bar = Barred(penalty_id=new_id(), scope="all", since=make.NOW, until=slot.ends_at, threshold=3)
+    facts.companions[make.RESIDENT, person] = replace(facts.companions[make.RESIDENT, person], bars=(bar,))
+    staff = Actor(new_id(), "staff", frozenset({make.VENUE}))
+    made = Decisions(facts).decide(make.book(slot, person, channel=channel, actor=staff))
+    if channel is Channel.COUNTER:
+        assert isinstance(made, Booking)
+    else:
+        assert isinstance(made, Refused)
+        assert made.reason is Reason.BARRED
 
 
 def test_a_bar_ends_by_itself_and_its_strikes_are_used_up() -> None:

@@ -12,7 +12,6 @@ from services.booking.domain.decision import Decisions
 from services.booking.domain.request import SYSTEM, Actor, Alter, Move
 from shared.ids import new_id
 from tests import make
-from tests.booking.api.town import at
 
 RESIDENT = Actor(make.RESIDENT, "resident")
 STAFF = Actor(new_id(), "staff", frozenset({make.VENUE}))
@@ -34,7 +33,11 @@ def test_no_request_but_the_first_names_people() -> None:
 
 @given(st.lists(steps, max_size=12))
 def test_whatever_is_done_people_only_leave_and_only_by_leaving(done: list[Any]) -> None:
-    slots = [at(make.slot(capacity=9), days=number) for number in range(4)]
+    first = make.slot(capacity=9)
+    slots = [
+        make.slot(capacity=9, starts_at=first.starts_at + later, ends_at=first.ends_at + later)
+        for later in (timedelta(days=number) for number in range(4))
+    ]
     facts = make.facts(*slots)
     people = [make.companion(facts) for _ in range(4)]
     stranger = make.companion(facts)
