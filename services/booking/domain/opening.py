@@ -44,7 +44,7 @@ class OpenedSlot:
     capacity: int
     kept_counter: int
     kept_walk_in: int
-    later: tuple[tuple[datetime, int], ...]
+    later: tuple[tuple[datetime, int], ...] = ()
     charge: Charge
     label: Words
 
