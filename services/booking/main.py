@@ -25,6 +25,7 @@ from services.booking.api import (
     operations,
     penalties,
     people,
+    seasons,
     services,
     sign_in,
     venues,
@@ -90,6 +91,10 @@ TAGS = [
         "description": "抽签：报名、结果与公示，可复算。Draws: enter, see the outcome, and work it out again.",
     },
     {
+        "name": "request-rounds",
+        "description": "俱乐部场次申请：申请、分配、公布。A season's hours for clubs: ask, allocate, commit.",
+    },
+    {
         "name": "penalties",
         "description": "未到与取消记录：查询、申诉、豁免。Strikes and bars: see your own, appeal, exempt.",
     },
@@ -129,6 +134,7 @@ ROUTERS = (
     channels.router,
     check_ins.router,
     draws.router,
+    seasons.router,
     penalties.router,
     waiting_list.router,
     people.router,

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from services.booking import tables
 from services.booking.commands import strikes
+from services.booking.commands.allocating import Allocating
 from services.booking.commands.catalogue import open_slots
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
@@ -34,6 +35,7 @@ RELAY_SECONDS = 0.1
 LAPSE_SECONDS = 1.0
 END_SECONDS = 60.0
 DRAW_SECONDS = 1.0
+ALLOCATE_SECONDS = 10.0
 LINE_SECONDS = 1.0
 CATCH_UP_SECONDS = 5.0
 HOURLY_SECONDS = 3600.0
@@ -70,9 +72,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         desk = Desk(engine, cache, clock)
         stack.push_async_callback(desk.close)
         sweeps, relay = Sweeps(engine, desk, clock), Relay(engine, tables.outbox, tables.relay, bus)
-
         drawing, waiting = Drawing(engine, desk, clock), WaitingList(engine, desk, clock)
-
         bus_of_notify, hearing = await _hearing(stack, settings, engine, clock)
 
         async def tell_of_ended_bars() -> None:
@@ -86,6 +86,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         ticker.every(END_SECONDS, tell_of_ended_bars, "tell_of_ended_bars")
         ticker.every(LINE_SECONDS, waiting.tend, "tend_waiting_list")
         ticker.every(CATCH_UP_SECONDS, hearing.catch_up_once, "catch_up")
+        ticker.every(ALLOCATE_SECONDS, Allocating(engine, desk, clock).book_due, "book_allocated_hours")
         ticker.every(HOURLY_SECONDS, sweeps.forget, "forget")
         ticker.every(HOURLY_SECONDS, waiting.forget, "forget_skips")
         _look_ahead_and_back(ticker, engine, relay, clock)

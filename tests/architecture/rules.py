@@ -53,6 +53,7 @@ PURE_SHARED = frozenset({"shared.contracts", "shared.refusal"})
 PURE_DATA = {
     "plan": frozenset({"dateutil"}),
     "penalty": frozenset({"dateutil"}),
+    "season": frozenset({"dateutil"}),
     "calendar": frozenset({"chinese_calendar", "holidays", "dateutil"}),
     "identity": frozenset({"stdnum", "dateutil"}),
 }

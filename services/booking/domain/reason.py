@@ -115,6 +115,14 @@ class Reason(StrEnum):
     WAITLIST_ENTRY_UNKNOWN = "waitlist_entry_unknown"
     WAITING_ALREADY = "waiting_already"
     OFFER_IS_FIXED = "offer_is_fixed"
+    # a season
+    SEASON_ROUND_UNKNOWN = "season_round_unknown"
+    SEASON_ROUND_INVALID = "season_round_invalid"
+    SEASON_ROUND_NOT_OPEN = "season_round_not_open"
+    SEASON_REQUEST_INVALID = "season_request_invalid"
+    OCCURRENCE_UNKNOWN = "occurrence_unknown"
+    OCCURRENCE_FIXED = "occurrence_fixed"
+    OCCURRENCE_TAKEN = "occurrence_taken"
     # hours
     NO_OFFICIAL_CALENDAR = "no_official_calendar"
     PLAN_INVALID = "plan_invalid"

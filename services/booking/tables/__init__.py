@@ -18,6 +18,7 @@ from services.booking.tables.offers import (
 )
 from services.booking.tables.penalties import penalties, penalty_appeals, penalty_exemptions, strike_annulments, strikes
 from services.booking.tables.people import account_people, accounts, persons, sign_in_codes
+from services.booking.tables.seasons import season_occurrences, season_requests, season_rounds
 from services.booking.tables.waitlist import (
     waitlist_entries,
     waitlist_numbers,
@@ -60,6 +61,9 @@ __all__ = [
     "policies",
     "position",
     "relay",
+    "season_occurrences",
+    "season_requests",
+    "season_rounds",
     "services",
     "sign_in_codes",
     "slots",

@@ -36,6 +36,7 @@ FACTS: Mapping[str, Fact] = {
     "document_type": Fact("the kind of document", "resident_identity_card"),
     "exactly": Fact("how many people such a booking is for", 2),
     "expired_at": Fact("when the hold ran out", datetime(2026, 11, 21, 8, 5, tzinfo=SHANGHAI)),
+    "fate": Fact("where the occurrence is", "booked"),
     "free_again_on": Fact("the first day that the limit leaves free", date(2026, 11, 30)),
     "hold_until": Fact("until when the place is held", datetime(2026, 11, 21, 8, 10, tzinfo=SHANGHAI)),
     "kind": Fact("the kind of party", "couple"),
@@ -160,6 +161,19 @@ VOCABULARY: Mapping[str, Words] = {
         "时段应在报名结束一小时后仍可预约", "a slot must be bookable for an hour after requests close"
     ),
     **MISFITS,
+    # what is wrong with a season, and where an hour is
+    "season_window": Words("申请时间已过或过短", "the window is past or too short"),
+    "season_days": Words("日期不在范围内或顺序颠倒", "the days are outside the season, or reversed"),
+    "season_court": Words("该场地不在本次申请中", "not a court of this round, or not one that a club can ask for"),
+    "season_no_day": Words("没有或有太多这样的日子", "no such day, or too many"),
+    "season_instead": Words("提议时须写明另一时间", "a proposal, and only a proposal, says what instead"),
+    "requested": Words("待分配", "requested"),
+    "proposed": Words("已提议其他时间", "another time proposed"),
+    "accepted": Words("已分配", "accepted"),
+    "rejected": Words("未分配", "rejected"),
+    "withdrawn": Words("已撤回", "withdrawn"),
+    "booked": Words("已预约", "booked"),
+    "refused": Words("未能预约", "refused"),
     # services
     "museum": Words("博物馆", "museums"),
     "sports": Words("体育场馆", "sports venues"),

@@ -15,6 +15,7 @@ from services.booking.domain.penalty import scope_words
 from services.booking.domain.policy import Limit, LimitScope, LimitWindow, Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Book
+from services.booking.domain.season import ALLOCATION
 from services.booking.domain.slot import Slot, free_places, full_or_cooling, next_release, why_not
 from services.booking.domain.zone import local_day, week_of
 from shared.refusal import Refused
@@ -44,10 +45,13 @@ class Case:
 def slot_takes_bookings(case: Case) -> None:
     """Refuse a slot that is past, closed, not released, in a draw, or no longer bookable over this channel.
 
-    What a draw gives away is not released to anybody else: its own winners come before the release.
+    What a draw gives away is not released to anybody else: its own winners come before the release. So do the hours that
+    staff allocated to clubs for a season.
     """
     reason = why_not(case.slot, case.book.channel, case.facts.now, seats=0)
     if reason in AHEAD_OF_THE_PUBLIC and case.book.actor == DRAW:
+        return
+    if reason is Reason.NOT_RELEASED and case.book.actor == ALLOCATION:
         return
     if reason is not None:
         slot = case.slot
