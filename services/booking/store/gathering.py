@@ -332,7 +332,13 @@ def _standing(bookings: Iterable[Booking], wanted: Wanted, locked: Mapping[UUID,
 def _slot_of_record(record: Mapping[str, Any]) -> Slot:
     values = dict(record)
     values["cooling"] = tuple(values["cooling"] or ())
+    values["later"] = _portions(values["later"])
     return Slot(**values)
+
+
+def _portions(document: Sequence[tuple[str, int]] | None) -> tuple[tuple[datetime, int], ...]:
+    """Return the portions that are released later, as `store.slots.portions_document` wrote them."""
+    return tuple((datetime.fromisoformat(at), places) for at, places in document) if document else ()
 
 
 def slot_of(row: Row[Any]) -> Slot:
@@ -356,7 +362,7 @@ def slot_of(row: Row[Any]) -> Slot:
         closed=row.closed,
         drawn=row.drawn,
         cooling=tuple(row.cooling) if row.cooling else (),
-        later=tuple((datetime.fromisoformat(at), places) for at, places in row.later) if row.later else (),
+        later=_portions(row.later),
     )
 
 

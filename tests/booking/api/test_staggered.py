@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import time, timedelta
 from typing import Any
 
+from services.booking.domain.account import Role
 from services.booking.store.plans import lock_services
 from services.booking.store.slots import replace_slots
 from tests import make, world
@@ -48,6 +49,9 @@ async def test_a_list_says_what_comes_when_and_search_finds_it_the_instant_it_do
     refused = problem(await book(li, her, str(slot.id)), 409, "not_released")
     assert refused["bookable_from"] == "2026-11-23T15:00:00+08:00"
     assert [one["slot_id"] for one in refused["alternatives"]] == [str(other.id)]
+    door = await api.at_work(Role.STAFF, "door")
+    crowd = {"slot_id": str(other.id), "people": 5}
+    problem(await door.post(f"/api/v1/venues/{make.VENUE}/walk-ins", crowd), 409, "slot_full")
     api.clock.set(opens)
     shown = (await api.get(URL)).json()
     assert shown["earliest"]["slot_id"] == str(slot.id)
