@@ -56,6 +56,11 @@ class ReleaseDocument(Document):
             raise PydanticCustomError("release", "each portion in later must open after the release itself")
         return self
 
+    def release(self) -> Release:
+        """Return the release that it writes down."""
+        portions = (Portion(percent=one.percent, days_before=one.days_before, at=one.at) for one in self.later)
+        return Release(days_before=self.days_before, at=self.at, later=tuple(portions))
+
 
 class CancelByDocument(Document):
     minutes_before: Minutes = 0
@@ -180,13 +185,7 @@ class PolicyDocument(Document):
             parties=frozenset(self.parties),
             party_most=self.party_most,
             seat_unit=self.seat_unit,
-            release=Release(
-                days_before=self.release.days_before,
-                at=self.release.at,
-                later=tuple(
-                    Portion(percent=one.percent, days_before=one.days_before, at=one.at) for one in self.release.later
-                ),
-            ),
+            release=self.release.release(),
             horizon_days=self.horizon_days,
             hold_minutes=self.hold_minutes,
             hold_extensions=self.hold_extensions,
