@@ -13,6 +13,7 @@ from services.booking import tables
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Booking
+from services.booking.domain.catalogue import Catalogue
 from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.opening import OpenedSlot
@@ -29,7 +30,20 @@ from tests.model import town
 from tests.model.engine import Picture
 from tests.model.intent import FAMILIES
 
-_CLEAR = ("history", "outbox", "walk_ins", "claims", "bookings", "slots")
+_CLEAR = (
+    "waitlist_skips",
+    "waitlist_offers",
+    "waitlist_people",
+    "waitlist_wishes",
+    "waitlist_entries",
+    "waitlist_numbers",
+    "history",
+    "outbox",
+    "walk_ins",
+    "claims",
+    "bookings",
+    "slots",
+)
 _TOLD = text(
     "SELECT h.booking_id, h.version, h.state FROM history h JOIN outbox o ON o.subject = h.booking_id"
     " AND (o.data ->> 'version')::int = h.version AND o.data ->> 'state' = h.state ORDER BY h.booking_id, h.version"
@@ -42,6 +56,8 @@ class Database:
 
     runner: asyncio.Runner
     engine: AsyncEngine
+    catalogue: Catalogue = field(default_factory=town.catalogue)
+    slots: list[Slot] = field(default_factory=town.slots)
     clock: SettableClock = field(default_factory=lambda: SettableClock(make.NOW))
     published: dict[UUID, Slot] = field(default_factory=dict)
     _desk: Desk | None = None
@@ -49,7 +65,7 @@ class Database:
     @property
     def desk(self) -> Desk:
         if self._desk is None:
-            self._desk = Desk(self.engine, CatalogueCache(town.catalogue()), self.clock)
+            self._desk = Desk(self.engine, CatalogueCache(self.catalogue), self.clock)
         return self._desk
 
     def settle_in(self) -> None:
@@ -69,10 +85,10 @@ class Database:
         return self.runner.run(self._publish(slot, now))
 
     def look(self) -> Picture:
-        return self.runner.run(self._look())
+        return self.runner.run(self.look_now())
 
     async def _settle_in(self) -> None:
-        await world.put_catalogue(self.engine, town.catalogue())
+        await world.put_catalogue(self.engine, self.catalogue)
         accounts = [
             {
                 "id": town.account_id(number),
@@ -116,7 +132,7 @@ class Database:
         async with self.engine.begin() as tx:
             for name in _CLEAR:
                 await tx.execute(text(f"DELETE FROM {name}"))
-        self.published = {slot.id: slot for slot in town.slots()}
+        self.published = {slot.id: slot for slot in self.slots}
         await world.put_slots(self.engine, *self.published.values())
 
     async def _ask(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -144,7 +160,8 @@ class Database:
         self.published = wanted
         return True
 
-    async def _look(self) -> Picture:
+    async def look_now(self) -> Picture:
+        """Return what there is, within the loop."""
         async with self.engine.connect() as connection:
             slots = await connection.execute(text(f"SELECT {SLOT_COLUMNS} FROM slots"))
             bookings = await connection.execute(text(f"SELECT {BOOKING_COLUMNS} FROM bookings b {CLAIMS_OF_BOOKING}"))

@@ -63,7 +63,7 @@ async def killing(city: City, every: float) -> AsyncIterator[None]:
 
 async def play(city: City, crowd: Crowd, attempts: int) -> list[Heard]:
     """One round: everybody presses for one slot. What was acknowledged must stand, and nothing beside it."""
-    slot = await city.new_slot(PLACES)
+    began, slot = time.monotonic(), await city.new_slot(PLACES)
     wishes = [city.wish(city.residents[n % len(city.residents)], slot) for n in range(attempts)]
     answers = await crowd.press(wishes)
     acknowledged = {UUID(json.loads(one.body)["id"]) for one in answers if one.status == 201}
@@ -74,6 +74,8 @@ async def play(city: City, crowd: Crowd, attempts: int) -> list[Heard]:
     refused = Counter(json.loads(one.body)["code"] for one in answers if one.status != 201)
     assert set(refused) <= NOT_FOR_THEM
     assert len(answers) == attempts
+    seconds = time.monotonic() - began
+    print(f"\n  {len(kept)} sold to {attempts} attempts in {seconds:.1f} s", end="", flush=True)
     return answers
 
 
