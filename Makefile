@@ -42,8 +42,8 @@ format: $(STAMP) ## put the code into the house's format
 types: $(STAMP) ## check the types, strictly
 	$(BIN)/mypy
 
-chaos: $(STAMP) ## kill each process in turn under load, and count what was lost
-	$(BIN)/python -m pytest -m chaos $(ARGS)
+chaos: $(STAMP) ## kill processes under load, at every step and in every order, and count what was lost
+	$(BIN)/python -m pytest -m chaos -s $(ARGS)
 
 bench: $(STAMP) ## measure, against a stub and against the last figures
 	$(BIN)/python -m pytest -m bench -s $(ARGS)

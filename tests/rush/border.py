@@ -34,6 +34,7 @@ class Border:
     moment: Moment = Moment.BEFORE
     blow: Callable[[], Awaitable[None]] | None = None
     _passing: set[asyncio.Task[None]] = field(default_factory=set)
+    _falling: asyncio.Future[None] | None = None
 
     def strike_at(self, round_trip: int, moment: Moment, blow: Callable[[], Awaitable[None]]) -> None:
         """Strike at a round trip of the desk's, counted from now, from 1."""
@@ -52,9 +53,11 @@ class Border:
         return self.left == 0
 
     async def strike(self) -> None:
+        """Let the blow fall; it falls whole, though the connection ends by it."""
         blow, self.blow = self.blow, None
         assert blow is not None
-        await blow()
+        self._falling = asyncio.ensure_future(blow())
+        await asyncio.shield(self._falling)
 
     async def pass_through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection, until either side ends or the blow falls."""
