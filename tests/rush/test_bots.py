@@ -52,6 +52,8 @@ ACCOUNTS_OF_A_BOT = 4
 FAIR = 1.2
 SEEDS = 1000
 HUMAN_SECONDS = 3.0
+BOTS_PRESS_EVERY = 0.1
+"""As often as the rate limit of an account lets them, in the end."""
 SPEED = 10.0
 """So many times faster than life do people press."""
 
@@ -101,7 +103,7 @@ class Opening:
             line = Line([port])
             while not done.is_set():
                 heard[(await line.ask(press(bot))).status] += 1
-                await asyncio.sleep(0)
+                await asyncio.sleep(BOTS_PRESS_EVERY)
             line.close()
 
         async def come(resident: Resident) -> None:
