@@ -2,7 +2,7 @@
 
 import click
 
-from services import administration, processes, up, verification
+from services import administration, operator_messages, processes, up, verification
 from services.tour.command import tour
 
 
@@ -20,6 +20,10 @@ main.add_command(administration.keys)
 main.add_command(administration.settings)
 main.add_command(administration.account)
 main.add_command(verification.verify_draw)
+main.add_command(verification.verify_notice)
+main.add_command(operator_messages.erase_notices)
+main.add_command(operator_messages.dead_messages)
+main.add_command(operator_messages.replay_message)
 for command in processes.processes.commands.values():
     main.add_command(command)
 

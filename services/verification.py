@@ -1,4 +1,4 @@
-"""Work a draw out again from what was published of it: by anybody, anywhere, without an account or a database."""
+"""Check what was published, a draw or a proof of notice: by anybody, anywhere, without an account or a database."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from services.booking.domain.draw import first_difference
+from services.notify.domain.proof import first_fault
 from shared.http import Client, HttpError
 
 DOCUMENT_MOST = 64 * 1024 * 1024
@@ -29,6 +30,23 @@ def verify_draw(source: str) -> None:
     if difference is not None:
         raise click.ClickException(f"DIFFERENT: {difference}")
     click.echo(f"equal: {document['requests']} requests, digest {document['digest']}")
+
+
+@click.command("verify-notice")
+@click.argument("source", metavar="FILE|URL")
+def verify_notice(source: str) -> None:
+    """Check a booking's proof of notice, GET /api/v1/bookings/{id}/proof of the notify service.
+
+    Says "whole" and ends well, or names the first record that does not follow from the one before it.
+    """
+    document = _parsed(asyncio.run(_fetched(source)) if source.startswith(("http://", "https://")) else _read(source))
+    try:
+        fault = first_fault(document)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    if fault is not None:
+        raise click.ClickException(f"BROKEN: {fault}")
+    click.echo(f"whole: {len(document['records'])} records, head {document['head']}")
 
 
 def _read(source: str) -> bytes:

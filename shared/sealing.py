@@ -29,6 +29,8 @@ from typing import Any, Final, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey, OKPKey
@@ -47,6 +49,10 @@ FEED_TOKEN: Final = "feed.token"  # noqa: S105 - a file's name
 JWE_HEADER: Final = {"alg": "ECDH-ES+A256KW", "enc": "A256GCM"}
 NONCE_BYTES: Final = 12
 SEAL_VERSION: Final = "s1"
+WRAP_VERSION: Final = "w1"
+CONTACT_VERSION: Final = "c1"
+JOINT: Final = "~"
+"""Between a person's wrapped key and what is sealed with it."""
 KEY_ID_LENGTH: Final = 10
 """Of a key's thumbprint (RFC 7638), so that a sealed value stays short: 65 characters and 4 for every 3 bytes of content."""
 
@@ -135,14 +141,52 @@ class Opener:
 
     def __init__(self, key_folder: Path) -> None:
         self._keys = {key.kid: key for key in load_keys(key_folder, NOTIFY_KEYS, OKPKey)}
+        self._wrapping = {str(kid)[:KEY_ID_LENGTH]: AESGCM(_wrapping_key(key)) for kid, key in self._keys.items()}
 
     def open_contact(self, sealed: str) -> Contact:
-        """Return how to reach somebody.
+        """Return how to reach somebody: as an event brought it, or as `seal_contact` kept it, joined with its key.
 
         Raises:
             CannotOpen: if it is sealed for another key, was changed, or is not a contact.
         """
-        return self._open(sealed, Contact)
+        wrapped, joined, kept = sealed.partition(JOINT)
+        if not joined:
+            return self._open(sealed, Contact)
+        cipher = AESGCM(self._unwrap(wrapped))
+        reader: TypeAdapter[Contact] = _READERS[Contact]
+        try:
+            raw = _decode(kept.removeprefix(f"{CONTACT_VERSION}."))
+            return reader.validate_json(cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], b"contact"))
+        except (InvalidTag, ValueError) as error:
+            raise CannotOpen("sealed for another person, or changed") from error
+
+    def new_recipient_key(self) -> str:
+        """Return a new key for one person, wrapped: only who holds this service's own key can use it."""
+        kid, wrapping = next(iter(self._wrapping.items()))
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        prefix = f"{WRAP_VERSION}.{kid}"
+        return f"{prefix}.{_encode(nonce + wrapping.encrypt(nonce, secrets.token_bytes(32), prefix.encode()))}"
+
+    def seal_contact(self, wrapped: str, contact: Contact) -> str:
+        """Return `contact` sealed with a person's key: to open it, give it back behind the key, with `JOINT` between.
+
+        Raises:
+            CannotOpen: the key was wrapped for another service.
+        """
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        content = AESGCM(self._unwrap(wrapped)).encrypt(nonce, to_json(contact), b"contact")
+        return f"{CONTACT_VERSION}.{_encode(nonce + content)}"
+
+    def _unwrap(self, wrapped: str) -> bytes:
+        prefix, _, content = wrapped.rpartition(".")
+        wrapping = self._wrapping.get(prefix.partition(".")[2])
+        if wrapping is None:
+            raise CannotOpen("wrapped with a key that this folder does not have")
+        try:
+            raw = _decode(content)
+            return wrapping.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], prefix.encode())
+        except (InvalidTag, ValueError) as error:
+            raise CannotOpen("wrapped for another service, or changed") from error
 
     def open_sign_in(self, sealed: str) -> SignInMessage:
         """Return a one-time code and where to send it.
@@ -170,6 +214,12 @@ class Opener:
         if key is None:
             raise CannotOpen("sealed for a key that this folder does not have")
         return key
+
+
+def _wrapping_key(key: OKPKey) -> bytes:
+    """Return the key that wraps the keys of persons, derived from a private key that is good for something else."""
+    private = _decode(str(key.as_dict(private=True)["d"]))
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"yuyue recipient keys").derive(private)
 
 
 def generate_keys(folder: Path) -> list[str]:

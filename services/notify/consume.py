@@ -5,18 +5,20 @@ here only to see which addresses exist; what is stored stays sealed.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from services.notify.commands.receive import PHONE
-from services.notify.domain.message import NOBODY, Reach
+from services.notify.domain.message import NOBODY, Planned, Reach
 from services.notify.domain.notice import Noticed, noticed, plan_notice
 from services.notify.domain.planning import HELD, Circumstances, Rules, plan_booking, plan_sign_in
+from services.notify.domain.pressure import spread
 from services.notify.domain.rendering import appointment_of
 from services.notify.domain.saying import Listener
 from services.notify.domain.webhook import payload_of
-from services.notify.store import bindings, bookings, messages, notices, preferences, receipts, webhooks
+from services.notify.store import bindings, bookings, messages, notices, preferences, receipts, recipients, webhooks
 from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import (
@@ -31,7 +33,7 @@ from shared.contracts import (
     ReleaseNearing,
     SignInCodeRequested,
 )
-from shared.sealing import CannotOpen, Opener
+from shared.sealing import CONTACT_VERSION, JOINT, CannotOpen, Opener
 from shared.strongbox import Strongbox
 
 _log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Planner:
     clock: Clock
     rules: Rules = field(default_factory=Rules)
     box: Strongbox | None = None
+    spreads: bool = False
 
     async def handle(self, tx: Connection, event: Event) -> None:
         """Plan what `event` makes us say, and end what it makes untrue."""
@@ -65,8 +68,10 @@ class Planner:
         subject = (booking.booking_id, booking.version)
         known, contact_before = await bookings.known(tx, booking.booking_id)
         bound = await bindings.channels_of(tx, booking.account_id)
-        reach = replace(self._reach(booking.contact or contact_before), bound=bound)
-        await self._note_phone(tx, booking.contact, booking.account_id, now)
+        key = await recipients.key_of(tx, booking.account_id, self.opener.new_recipient_key, now)
+        contact = self._kept(key, booking.contact)
+        await self._note_phone(tx, _joined(key, contact), booking.account_id, now)
+        reach = replace(self._reach(_joined(key, contact or contact_before)), bound=bound)
         wanted = await preferences.of_account(tx, booking.account_id)
         if known is not None:
             known = replace(known, said=await messages.said(tx, subject, now))
@@ -76,24 +81,32 @@ class Planner:
             await messages.note_silence(tx, subject, plan.silence, event.id, now)
         offered = event.type is EventType.WAITLIST_OFFERED or (known is not None and known.offered)
         kept = appointment_of(booking, named=wanted.names_sensitive, offered=offered and booking.state == HELD)
-        if plan.supersede is None or not await bookings.keep(tx, kept, booking.contact, now):
+        if plan.supersede is None or not await bookings.keep(tx, kept, contact, now):
             return
         if known is not None:  # of a booking heard of for the first time there is nothing older to end
             await messages.supersede(tx, subject, plan.supersede, event.id, now)
-        await messages.plan(tx, plan.messages, event.id, now)
+        await messages.plan(tx, self._spread(plan.messages), event.id, now)
+
+    def _spread(self, planned: Sequence[Planned]) -> Sequence[Planned]:
+        """Return what is planned with walls of reminders spread, where this planner does so."""
+        if not self.spreads:
+            return planned
+        return [replace(one, visible_at=one.due_at + spread(one.key)) for one in planned]
 
     async def _noticed(self, tx: Connection, event: Event, found: Noticed, now: datetime) -> None:
         notice = found.notice
         subject = (notice.subject_id, notice.version)
         known, contact_before = await notices.known(tx, notice.subject_id)
         bound = await bindings.channels_of(tx, notice.account_id)
-        reach = replace(self._reach(found.contact or contact_before), bound=bound)
+        key = await recipients.key_of(tx, notice.account_id, self.opener.new_recipient_key, now)
+        contact = self._kept(key, found.contact)
+        reach = replace(self._reach(_joined(key, contact or contact_before)), bound=bound)
         wanted = await preferences.of_account(tx, notice.account_id)
         listener = Listener(reach=reach, rules=self.rules, now=now, preferences=wanted)
         plan = plan_notice(found, known, listener)
         if plan.silence is not None:
             await messages.note_silence(tx, subject, plan.silence, event.id, now)
-        if plan.supersede is None or not await notices.keep(tx, notice, found.contact, now):
+        if plan.supersede is None or not await notices.keep(tx, notice, contact, now):
             return
         if known is not None:
             await messages.supersede(tx, subject, plan.supersede, event.id, now)
@@ -110,6 +123,15 @@ class Planner:
         if phone:
             await receipts.note_phone(tx, self.box.fingerprint(phone, PHONE), account_id, now)
 
+    def _kept(self, key: str | None, sealed: str | None) -> str | None:
+        """Return contact data as it is kept: under the person's own key. Of who was erased, nothing is kept."""
+        if key is None or sealed is None:
+            return None
+        try:
+            return self.opener.seal_contact(key, self.opener.open_contact(sealed))
+        except CannotOpen:
+            return sealed  # its reader is told so when a message is due
+
     def _reach(self, sealed: str | None) -> Reach:
         if sealed is None:
             return NOBODY
@@ -119,3 +141,10 @@ class Planner:
             _log.error("contact_unreadable: is it sealed for a key that this service no longer has?")
             return Reach(email=False, phone=False, readable=False)
         return Reach(email=bool(contact.email), phone=bool(contact.phone))
+
+
+def _joined(key: str | None, kept: str | None) -> str | None:
+    """Return what is kept together with the key that opens it; None where the key is gone."""
+    if kept is None or not kept.startswith(f"{CONTACT_VERSION}."):
+        return kept
+    return None if key is None else f"{key}{JOINT}{kept}"

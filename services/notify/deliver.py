@@ -23,13 +23,14 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from services.notify.channels.carrier import Carrier, Letter, Send
-from services.notify.commands.assign import Limit, Providers, deal
+from services.notify.commands.assign import Limit, Providers, deal, judge_all
 from services.notify.commands.receive import match_early
 from services.notify.compose import Composer, Unsendable
 from services.notify.domain.dispatch import Due, Lease, Move, Said, on_claim, on_outcome
 from services.notify.domain.lifecycle import LIFECYCLE, Action, State
 from services.notify.domain.message import Channel, Evidence, Urgency, Why
 from services.notify.domain.outcome import Outcome, unknown
+from services.notify.domain.provider import Measures
 from services.notify.store import inbox, messages
 from services.notify.store.database import Connection, Engine, is_unavailable
 from shared.clock import Clock
@@ -93,6 +94,7 @@ class Delivery:
     clock: Clock
     chance: Callable[[], float]
     pace: Pace = field(default_factory=Pace)
+    measures: Measures = field(default_factory=Measures)
     _stopping: bool = False
 
     def stop(self) -> None:
@@ -142,6 +144,11 @@ class Delivery:
         await asyncio.gather(*under_way)
         return worked_on
 
+    async def judge(self, channel: Channel) -> int:
+        """Look at how the providers of `channel` did lately, and deal out anew; return how many changes that made."""
+        async with self.engine.begin() as tx:
+            return await judge_all(tx, self.routes[channel].providers(channel), self.clock(), self.measures)
+
     def _pace(self, channel: Channel) -> Pace:
         route = self.routes.get(channel)
         return route.pace if route is not None and route.pace is not None else self.pace
@@ -150,7 +157,7 @@ class Delivery:
 
     async def _claim(self, channel: Channel, wanted: int | None = None) -> tuple[int, list[Due]]:
         now = self.clock()
-        lease = Lease(token=new_id(), until=now + self.pace.lease)
+        lease = Lease(token=new_id(), until=now + self._pace(channel).lease)
         async with self.engine.begin() as tx:
             dues = await self._due(tx, channel, now, wanted)
             moves = [on_claim(due, lease, now) for due in dues]
@@ -239,7 +246,7 @@ class Delivery:
                 return []
             token = ready[0].lease_token
             assert token is not None, "what is ready was claimed under a lease"
-            lease = Lease(token=token, until=now + self.pace.lease)
+            lease = Lease(token=token, until=now + self._pace(ready[0].key.channel).lease)
             dealt = await deal(tx, route.providers(ready[0].key.channel), ready, now, self.chance)
             await messages.move(tx, dealt.waiting, now)
             if not dealt.given:

@@ -41,6 +41,20 @@ class NotifySettings(Settings):
     )
     database_connections: Positive = Field(default=8, description="Connections kept to the database, for each process.")
 
+    keep_contact_days: Positive = Field(
+        default=30, description="Days for which addresses are kept after the appointment that they were given for."
+    )
+    keep_words_days: Positive = Field(
+        default=180, description="Days for which messages stay in the in-app inbox after they were last of use."
+    )
+    keep_rows_days: Positive = Field(
+        default=400, description="Days after which messages that are at their end are counted and deleted."
+    )
+    lease_seconds: Annotated[float, Field(ge=10, le=3600)] = Field(
+        default=120.0,
+        description="Seconds for which a worker may hold a message: what it holds when it dies, another takes up then.",
+    )
+
     smtp_host: str | None = Field(
         default=None, description="Mail server. Without one no mail is sent, and each message says so."
     )
@@ -67,6 +81,9 @@ class NotifySettings(Settings):
         pattern=r"^https?://[^/?#]+/?$",
         description="Endpoint of SendSms (`https://dysmsapi.aliyuncs.com`, `https://sms.tencentcloudapi.com`). Without one no text message is sent, sign-in codes included.",
     )
+    sms_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=10.0, description="Seconds to wait for the SMS provider's answer."
+    )
     sms_access_key_id: str = Field(
         default="", description="AccessKey ID of the SMS account; what Tencent calls SecretId."
     )
@@ -88,6 +105,28 @@ class NotifySettings(Settings):
         default="12345",
         pattern=r"^[0-9+() -]{3,20}$",
         description="The number that messages in plain words name, for whoever would rather call.",
+    )
+    sms_standby_provider: SmsProvider | None = Field(
+        default=None,
+        description="A second SMS provider, which takes over what the first loses by failing or being slow. It uses the settings below, and the first one's sign name.",
+    )
+    sms_standby_url: str | None = Field(
+        default=None, pattern=r"^https?://[^/?#]+/?$", description="Endpoint of the second provider's SendSms."
+    )
+    sms_standby_access_key_id: str = Field(default="", description="AccessKey ID (SecretId) at the second provider.")
+    sms_standby_access_key_secret: SecretStr = Field(
+        default=SecretStr(""), description="AccessKey secret (SecretKey) at the second provider."
+    )
+    sms_standby_app_id: str = Field(
+        default="", pattern=r"^\d*$", description="SmsSdkAppId at the second provider; only Tencent has one."
+    )
+    sms_standby_template_codes: dict[str, str] = Field(
+        default_factory=dict,
+        description="The second provider's template code for each code of the first, as JSON; the same code where it is not named.",
+    )
+    sms_per_second: NotNegative = Field(
+        default=0,
+        description="Text messages a second that each provider may be given, by all workers together; a fifth is kept for sign-in codes. 0: no limit.",
     )
     sms_kinds: frozenset[Kind] = Field(
         default=WORTH_A_TEXT,
@@ -185,6 +224,22 @@ class NotifySettings(Settings):
             )
         if self.sms_url and self.sms_provider == "tencent" and not self.sms_app_id:
             raise ValueError("NOTIFY_SMS_PROVIDER=tencent needs NOTIFY_SMS_APP_ID")
+        return self
+
+    @model_validator(mode="after")
+    def _standby_is_whole(self) -> Self:
+        if self.sms_standby_provider is None:
+            return self
+        if self.sms_standby_provider == self.sms_provider:
+            raise ValueError("NOTIFY_SMS_STANDBY_PROVIDER must be another than NOTIFY_SMS_PROVIDER")
+        secret = self.sms_standby_access_key_secret.get_secret_value()
+        if not (self.sms_url and self.sms_standby_url and self.sms_standby_access_key_id and secret):
+            raise ValueError(
+                "NOTIFY_SMS_STANDBY_PROVIDER needs NOTIFY_SMS_URL, NOTIFY_SMS_STANDBY_URL,"
+                " NOTIFY_SMS_STANDBY_ACCESS_KEY_ID and NOTIFY_SMS_STANDBY_ACCESS_KEY_SECRET"
+            )
+        if self.sms_standby_provider == "tencent" and not self.sms_standby_app_id:
+            raise ValueError("NOTIFY_SMS_STANDBY_PROVIDER=tencent needs NOTIFY_SMS_STANDBY_APP_ID")
         return self
 
 

@@ -6,7 +6,8 @@ is not set up returns None, and each of its messages ends as `channel_not_set_up
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 from services.notify.accounts import Accounts, account_at
 from services.notify.channels.carrier import Carrier, TextMessage
 from services.notify.channels.email import MailServer, Smtp
+from services.notify.channels.rehearsal import Rehearsing
 from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
 from services.notify.channels.sms_tencent import TencentAccount, TencentSms
 from services.notify.channels.web_push import Vapid, WebPush
 from services.notify.channels.wechat import MINI_PROGRAM, OFFICIAL_ACCOUNT, WECOM, Access, Post, WechatApi
+from services.notify.commands.assign import Limit
 from services.notify.compose import Composer
 from services.notify.compose_apps import push, wechat, wecom
 from services.notify.deliver import Pace, Route
@@ -67,31 +70,77 @@ def _email(means: Means) -> Route[Any] | None:
         connections=settings.smtp_connections,
     )
     # as many as there are connections, and as many again that are made ready meanwhile
-    pace = Pace(together=settings.smtp_connections, at_once=2)
-    return Route(means.composer.mail, Smtp(server), pace=pace)
+    pace = Pace(together=settings.smtp_connections, at_once=2, lease=_lease(settings))
+    return Route(means.composer.mail, Rehearsing(Smtp(server)), pace=pace)
 
 
 def _sms(means: Means) -> Route[Any] | None:
-    if means.settings.sms_url is None:
+    settings = means.settings
+    if settings.sms_url is None:
         _log.warning("sms_not_set_up: NOTIFY_SMS_URL is not set, so nobody can sign in by phone")
         return None
-    return Route(means.composer.text_message, _sms_carrier(means, means.settings.sms_url))
+    first = _SmsAccount(
+        url=settings.sms_url,
+        key_id=settings.sms_access_key_id,
+        secret=settings.sms_access_key_secret.get_secret_value(),
+        app_id=settings.sms_app_id,
+    )
+    carrier = Rehearsing(_sms_carrier(means, settings.sms_provider, first))
+    others: tuple[Carrier[TextMessage], ...] = ()
+    if settings.sms_standby_provider is not None and settings.sms_standby_url is not None:
+        second = _SmsAccount(
+            url=settings.sms_standby_url,
+            key_id=settings.sms_standby_access_key_id,
+            secret=settings.sms_standby_access_key_secret.get_secret_value(),
+            app_id=settings.sms_standby_app_id,
+            codes=settings.sms_standby_template_codes,
+        )
+        others = (Rehearsing(_sms_carrier(means, settings.sms_standby_provider, second)),)
+    rate = settings.sms_per_second
+    limit = Limit(per_second=rate, burst=rate, reserve=rate / 5)
+    limits = {one.provider: limit for one in (carrier, *others)} if rate else {}
+    # as many as the client has connections, so that nothing that was begun waits for one
+    pace = Pace(together=25, at_once=2, lease=_lease(settings))
+    return Route(means.composer.text_message, carrier, others=others, limits=limits, pace=pace)
 
 
-def _sms_carrier(means: Means, url: str) -> Carrier[TextMessage]:
+def _lease(settings: NotifySettings) -> timedelta:
+    return timedelta(seconds=settings.lease_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SmsAccount:
+    """An account at either provider."""
+
+    url: str
+    key_id: str
+    secret: str = field(repr=False)
+    app_id: str
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+def _sms_carrier(means: Means, provider: str, given: _SmsAccount) -> Carrier[TextMessage]:
     settings = means.settings
-    key_id, secret = settings.sms_access_key_id, settings.sms_access_key_secret.get_secret_value()
-    if settings.sms_provider == "tencent":
+    if provider == "tencent":
         tencent = TencentAccount(
-            url=url,
-            secret_id=key_id,
-            secret_key=secret,
-            app_id=settings.sms_app_id,
+            url=given.url,
+            secret_id=given.key_id,
+            secret_key=given.secret,
+            app_id=given.app_id,
             region=settings.sms_region,
             sign_name=settings.sms_sign_name,
+            codes=given.codes,
+            seconds=settings.sms_seconds,
         )
         return TencentSms(tencent, means.client, means.clock)
-    aliyun = AliyunAccount(url=url, access_key_id=key_id, access_key_secret=secret, sign_name=settings.sms_sign_name)
+    aliyun = AliyunAccount(
+        url=given.url,
+        access_key_id=given.key_id,
+        access_key_secret=given.secret,
+        sign_name=settings.sms_sign_name,
+        codes=given.codes,
+        seconds=settings.sms_seconds,
+    )
     return AliyunSms(aliyun, means.client, means.clock)
 
 

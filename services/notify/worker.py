@@ -24,6 +24,8 @@ from services.notify.renderer import load_templates
 from services.notify.settings import NotifySettings
 from services.notify.store import receipts
 from services.notify.store.database import Engine
+from services.notify.store.retention import Keep
+from services.notify.sweeps import Notary, Retention
 from services.notify.ways import Means, ways_out
 from shared.bus import Bus
 from shared.clock import Clock, system_clock
@@ -50,6 +52,9 @@ RELAY_SECONDS = 0.1
 HOURLY_SECONDS = 3600.0
 DOUBT_SECONDS = 1.0
 PARTNER_SECONDS = 0.5
+JUDGE_SECONDS = 5.0
+RETENTION_SECONDS = 600.0
+NOTARY_SECONDS = 2.0
 READY_SECONDS = 60.0
 
 KEEP_RECEIPTS = timedelta(days=7)
@@ -88,15 +93,15 @@ async def run(settings: NotifySettings, clock: Clock = system_clock) -> None:
             position=tables.position,
             dead_event=tables.dead_events,
             source=SOURCE,
-            handle=Planner(opener, clock, Rules(sms_kinds=settings.sms_kinds), Strongbox(settings.key_folder)).handle,
+            handle=_planner(settings, opener, clock).handle,
             catch_up=feed_reader(client, f"{settings.booking_url}{FEED_PATH}", feed_token),
             clock=clock,
         )
         delivery = _delivery(settings, opener, engine, client, clock)
         ticker = ticks(consumer, delivery, clock)
         tell(ticker, await _relay(stack, settings, engine), engine, clock)
-        end_doubts(ticker, Doubts(engine, delivery.routes, clock))
         tell_partners(ticker, settings, delivery, client)
+        keep_house(ticker, delivery, settings)
         ticker.start()
         stack.push_async_callback(ticker.stop)
         stack.callback(delivery.stop)
@@ -153,10 +158,28 @@ def tell_partners(ticker: Ticker, settings: NotifySettings, delivery: Delivery, 
     ticker.every(PARTNER_SECONDS, partners.drain, "partners")
 
 
-def end_doubts(ticker: Ticker, doubts: Doubts) -> None:
-    """Have providers asked about what their silence left in doubt, each channel by itself."""
-    for channel in doubts.routes:
+def _planner(settings: NotifySettings, opener: Opener, clock: Clock) -> Planner:
+    rules = Rules(sms_kinds=settings.sms_kinds)
+    return Planner(opener, clock, rules, Strongbox(settings.key_folder), spreads=True)
+
+
+def _keep(settings: NotifySettings) -> Keep:
+    return Keep(
+        contacts=timedelta(days=settings.keep_contact_days),
+        words=timedelta(days=settings.keep_words_days),
+        rows=timedelta(days=settings.keep_rows_days),
+    )
+
+
+def keep_house(ticker: Ticker, delivery: Delivery, settings: NotifySettings) -> None:
+    """Have the providers judged, their silences asked about, each channel by itself, and forgotten what is to be."""
+    doubts = Doubts(delivery.engine, delivery.routes, delivery.clock)
+    for channel in delivery.routes:
+        ticker.every(JUDGE_SECONDS, functools.partial(delivery.judge, channel), f"judge_{channel.value}")
         ticker.every(DOUBT_SECONDS, functools.partial(doubts.resolve, channel), f"doubts_{channel.value}")
+    retention = Retention(delivery.engine, delivery.clock, _keep(settings))
+    ticker.every(RETENTION_SECONDS, retention.sweep, "retention")
+    ticker.every(NOTARY_SECONDS, Notary(delivery.engine).chain, "notary")
 
 
 def _drain(delivery: Delivery, channel: Channel) -> Any:

@@ -99,7 +99,7 @@ async def test_the_sink_takes_every_text_message_of_ours_with_its_variables_in_t
     ],
 )
 async def test_a_wrong_account_is_refused_and_may_be_put_right(
-    tmp_path: Path, changes: dict[str, str], code: str
+    tmp_path: Path, changes: dict[str, Any], code: str
 ) -> None:
     sink = Sink.at(tmp_path, "key", "secret")
     outcome = await send(sink, replace(ACCOUNT, **changes), letter())

@@ -49,7 +49,12 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def send_both(sink: Sink) -> None:
     account: dict[str, Any] = {"url": "http://sink.test", "sign_name": "大连预约"}
-    tencent = {"secret_id": "key", "secret_key": "secret", "app_id": SMS_APP_ID, "region": "ap-guangzhou"}
+    tencent: dict[str, Any] = {
+        "secret_id": "key",
+        "secret_key": "secret",
+        "app_id": SMS_APP_ID,
+        "region": "ap-guangzhou",
+    }
     async with Client(transport=ASGITransport(app=sink.app())) as client:
         async with AliyunSms(
             AliyunAccount(**account, access_key_id="key", access_key_secret="secret"), client

@@ -6,13 +6,16 @@ from uuid import UUID
 
 from fastapi import Path
 from pydantic import ConfigDict, Field
+from starlette.responses import JSONResponse
 
 from services.notify import views
 from services.notify.api.deps import SignedInDep, documented
 from services.notify.api.words import WORDS
 from services.notify.domain.lifecycle import State
 from services.notify.domain.message import Channel, Evidence, Kind, Why
+from services.notify.domain.proof import published
 from services.notify.domain.reason import Reason
+from services.notify.store import proofs
 from shared.clock import SHANGHAI
 from shared.contracts import Words
 from shared.refusal import Refused
@@ -50,6 +53,13 @@ _EXAMPLE: dict[str, Any] = {
             },
         },
     ],
+}
+
+
+_PROOF: dict[str, Any] = {
+    "booking_id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1907",
+    "records": [],
+    "head": "0" * 64,
 }
 
 
@@ -138,3 +148,41 @@ def _shown(message: views.Planned) -> PlannedShown:
             for decided in message.decisions
         ],
     )
+
+
+class ProofRecord(Shown):
+    """One step of what was decided and done: no name, no address, no words."""
+
+    booking_id: UUID
+    sequence: int
+    at: Annotated[str, Field(description="In UTC, as the digest is taken over it.")]
+    facts: Annotated[dict[str, Any], Field(description="What was decided, tried, answered or proved.")]
+    previous: Annotated[str, Field(description="Digest of the record before; zeros before the first.")]
+    digest: Annotated[str, Field(description="SHA-256 of the record without it, as JSON with its keys in order.")]
+
+
+class ProofOfNotice(Shown):
+    """The chain of a booking's notices: change, take out or move anything, and it breaks."""
+
+    booking_id: UUID
+    records: list[ProofRecord]
+    head: Annotated[str, Field(description="Digest of the last record.")]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PROOF]})
+
+
+@router.get(
+    "/{booking_id}/proof",
+    summary="通知证明 Proof of notice",
+    response_model=ProofOfNotice,
+    **documented(Reason.BOOKING_UNKNOWN),
+)
+async def proof_of_notice(
+    asker: SignedInDep, booking_id: Annotated[UUID, Path(examples=["01936f2e-7c1a-7def-8a3b-5d4c3b2a1907"])]
+) -> JSONResponse:
+    """What was decided, sent and received about a booking of yours, as a chain that `yuyue verify-notice` checks."""
+    async with asker.parts.engine.connect() as connection:
+        if await views.of_booking(connection, asker.principal.subject, booking_id) is None:
+            raise Refused(Reason.BOOKING_UNKNOWN)
+        records = await proofs.of_booking(connection, booking_id)
+    return JSONResponse(published(booking_id, records))

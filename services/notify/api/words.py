@@ -131,6 +131,12 @@ WORDS: Mapping[Why, Words] = {
     Why.CODE_CAN_BE_ASKED_AGAIN: Words(
         "无法核实验证码是否送达，请重新获取。", "Whether the code arrived cannot be found out; please ask for another."
     ),
+    Why.DAILY_CAP: Words(
+        "您今天收到的短信已达上限，此消息可在站内信中查看。",
+        "You have had as many text messages today as we send in a day; your inbox has this one.",
+    ),
+    Why.REPLAYED: Words("经人工核对，重新发送。", "Somebody looked into it, and it is sent again."),
+    Why.ERASED: Words("您的资料已按要求删除。", "Your data were erased, as you asked."),
     Why.INSTEAD: Words(
         "另一渠道无法核实是否送达，改由此渠道发送。",
         "Another channel could not say whether it had arrived, so it goes this way.",

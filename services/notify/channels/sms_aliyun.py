@@ -101,12 +101,17 @@ class _Listed(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliyunAccount:
-    """Whose text messages these are. `url` is the endpoint, `https://dysmsapi.aliyuncs.com` in production."""
+    """Whose text messages these are. `url` is the endpoint, `https://dysmsapi.aliyuncs.com` in production.
+
+    `codes`: the template code of this account for each code that a letter bears, where it has another.
+    """
 
     url: str
     access_key_id: str
     access_key_secret: str = field(repr=False)
     sign_name: str
+    codes: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +203,7 @@ class AliyunSms:
             "accept": "application/json",
         }
         url = f"{self.account.url.rstrip('/')}/?{call.query_string()}"
-        return await self.client.post(url, headers=headers, content=b"")
+        return await self.client.post(url, headers=headers, content=b"", timeout=self.account.seconds)
 
     async def ask(self, letter: TextMessage, question: Question) -> Finding:
         """Return whether the provider has `letter`: it lists every message of a number and day, with our `OutId`.
@@ -238,7 +243,7 @@ class AliyunSms:
             "OutId": str(letter.message_id),
             "PhoneNumbers": letter.to.removeprefix(MAINLAND).removeprefix("+"),
             "SignName": self.account.sign_name,
-            "TemplateCode": letter.words.code,
+            "TemplateCode": self.account.codes.get(letter.words.code, letter.words.code),
             "TemplateParam": json.dumps(dict(letter.words.parameters), ensure_ascii=False, separators=(",", ":")),
         }
         return self._signed(ACTION, query)

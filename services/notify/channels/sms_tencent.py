@@ -106,7 +106,10 @@ class _Pulled(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TencentAccount:
-    """Whose text messages these are. `url` is the endpoint, `https://sms.tencentcloudapi.com` in production."""
+    """Whose text messages these are. `url` is the endpoint, `https://sms.tencentcloudapi.com` in production.
+
+    `codes`: the template code of this account for each code that a letter bears, where it has another.
+    """
 
     url: str
     secret_id: str
@@ -114,6 +117,8 @@ class TencentAccount:
     app_id: str
     region: str
     sign_name: str
+    codes: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,13 +242,15 @@ class TencentSms:
             "x-tc-timestamp": call.timestamp(),
             "x-tc-version": VERSION,
         }
-        return await self.client.post(f"{account.url.rstrip('/')}/", headers=headers, content=call.content)
+        return await self.client.post(
+            f"{account.url.rstrip('/')}/", headers=headers, content=call.content, timeout=account.seconds
+        )
 
     def _call(self, letter: TextMessage) -> Call:
         fields = {
             "PhoneNumberSet": [letter.to],
             "SmsSdkAppId": self.account.app_id,
-            "TemplateId": letter.words.code,
+            "TemplateId": self.account.codes.get(letter.words.code, letter.words.code),
             "SignName": self.account.sign_name,
             # {1}, {2} … of the approved template: our variables as they first appear in its text
             "TemplateParamSet": list(letter.words.parameters.values()),

@@ -5,7 +5,7 @@ urgent lane has a part to itself. Whoever gets no provider is given back and com
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -74,14 +74,16 @@ async def judge_all(tx: Connection, of: Providers, now: datetime, measures: Meas
     if not await providers.lock(tx):
         return 0
     healths = await providers.standing(tx, of.channel.value)
+    if len(of.names) == 1:
+        measures = replace(measures, open_at=measures.open_alone_at)
     changed = 0
     for name in of.names:
         health = healths.get(name) or well(name, of.channel.value, now - measures.step_every)
-        since = health.probed_at if health.breaker is Breaker.HALF_OPEN else now - measures.window
-        if since is None:
+        since = now - measures.window
+        if health.breaker is not Breaker.OPEN:
+            since = max(since, health.probed_at or since)
+        if health.breaker is Breaker.HALF_OPEN and health.probed_at is None:
             continue
-        if health.breaker is Breaker.CLOSED:
-            since = max(since, health.since - measures.step_every) if health.weight < 1.0 else since
         measured = await providers.measure(tx, health, since, now, measures)
         change = judge(health, measured, now, measures)
         if change is not None:

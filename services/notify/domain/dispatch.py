@@ -25,7 +25,7 @@ class Due:
     """A message as its row stands, with what is now known of what it speaks of: a booking, a notice, or a code.
 
     `preferences` are those of its reader, as they are now. `elsewhere`: of a further step of a cascade, what is known of
-    the same message on other channels; None where it goes in any case.
+    the same message on other channels; None where it goes in any case. `over_cap`: its reader has had enough for a day.
     """
 
     id: UUID
@@ -43,6 +43,7 @@ class Due:
     notice: Notice | None = None
     late_from: datetime | None = None
     elsewhere: tuple[tuple[Channel, Evidence], ...] | None = None
+    over_cap: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,8 @@ def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
         return Move(due=due, action=Action.EXPIRE, why=Why.NO_LONGER_USEFUL)
     key = due.key
     unwanted = due.preferences.obstacle(key.kind, key.channel, key.lead_minutes)
+    if unwanted is None and due.over_cap:
+        unwanted = Why.DAILY_CAP
     if unwanted is not None:
         return Move(due=due, action=Action.SUPPRESS, why=unwanted)
     if due.elsewhere is not None and reached(HARM[key.kind], due.elsewhere):

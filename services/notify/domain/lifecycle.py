@@ -4,7 +4,7 @@
        ^          |          |
        +----------+----------+   put back: the worker stops, or a failure that may pass
        |          |          |
-       |          |          +-> dead
+       |          |          +-> dead -> planned, by hand
        |          |          +-> unknown -> sent, planned, dead, expired, unproven
        +----------+----------+-> superseded, expired, suppressed
 
@@ -54,6 +54,8 @@ class Action(StrEnum):
     """Nothing can be learned of it: another channel, the inbox or a reason that is said takes its place."""
     HOLD = "hold"
     """It would ring at night and is not late in the morning: it waits for that."""
+    REPLAY = "replay"
+    """Somebody has looked into why it is dead, and has it sent after all."""
     SUPERSEDE = "supersede"
     """The world has moved on to a newer version of what it speaks of."""
     EXPIRE = "expire"
@@ -104,7 +106,7 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
             Action.FAIL: State.DEAD,
         },
         State.SENT: {},
-        State.DEAD: {},
+        State.DEAD: {Action.REPLAY: State.PLANNED},
         State.SUPERSEDED: {},
         State.EXPIRED: {},
         State.SUPPRESSED: {},

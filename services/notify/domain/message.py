@@ -173,6 +173,9 @@ class Why(StrEnum):
     NO_OTHER_CHANNEL = "no_other_channel"
     CODE_CAN_BE_ASKED_AGAIN = "code_can_be_asked_again"
     INSTEAD = "instead"
+    ERASED = "erased"
+    DAILY_CAP = "daily_cap"
+    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +200,7 @@ class Planned:
     """A message as planning leaves it: `planned` for `due_at`, or `suppressed` for a reason that stays visible.
 
     From `late_from` on its reader can do less with it than was meant; None: never before `expires_at`.
-    `only_without_evidence`: a further step of the cascade, for whoever no earlier channel is known to have reached.
+    `visible_at`: when a worker may first take it, where that is not `due_at`. `only_without_evidence`: a further step of the cascade, for whoever no earlier channel is known to have reached.
     """
 
     key: BusinessKey
@@ -207,6 +210,7 @@ class Planned:
     state: State
     why: Why
     late_from: datetime | None = None
+    visible_at: datetime | None = None
     only_without_evidence: bool = False
 
 

@@ -4,6 +4,7 @@ The law: a provider is judged by what it did in the last minute, failing and bei
 that does not come in time is as bad as a refusal. The first of a channel's providers carries everything while it is
 well; what it loses of its weight goes to the next. At half of its attempts bad it is left alone (`open`), after a while
 given a single message (`half_open`), and only that one's success brings it back, a quarter of the traffic at a time.
+Where nobody could take over, a provider is left alone only when next to nothing gets through: half is better than none.
 Every change is a row with its reason and the figures it was decided on.
 """
 
@@ -40,6 +41,7 @@ class Measures:
     slow_receipt: timedelta = timedelta(seconds=20)
     least_attempts: int = 10
     open_at: float = 0.5
+    open_alone_at: float = 0.9
     notice_at: float = 0.1
     first_pause: timedelta = timedelta(seconds=20)
     longest_pause: timedelta = timedelta(minutes=5)
@@ -49,7 +51,11 @@ class Measures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How a provider stands. `since`: when that last changed; `probed_at`: when its one message was begun."""
+    """How a provider stands.
+
+    `since`: when that last changed; `probed_at`: when the one message of its trial was begun, before which nothing
+    counts any more once it has passed.
+    """
 
     provider: str
     channel: str
@@ -97,7 +103,7 @@ def well(provider: str, channel: str, now: datetime) -> Health:
 
 
 def judge(health: Health, measured: Measured, now: datetime, measures: Measures) -> Change | None:
-    """Return how a provider's standing changes, or None. In `half_open`, `measured` is of the probe alone."""
+    """Return how a provider's standing changes, or None. In `half_open`, `measured` is of its trial alone."""
     match health.breaker:
         case Breaker.CLOSED:
             return _closed(health, measured, now, measures)
@@ -136,7 +142,7 @@ def _probed(health: Health, measured: Measured, now: datetime, measures: Measure
         pause = min(health.pause * 2, measures.longest_pause)
         after = replace(health, breaker=Breaker.OPEN, since=now, pause=pause, probed_at=None)
         return Change(before=health, after=after, why=Reason.PROBE_FAILED, measured=measured)
-    after = replace(health, breaker=Breaker.CLOSED, weight=measures.step, since=now, probed_at=None)
+    after = replace(health, breaker=Breaker.CLOSED, weight=measures.step, since=now)
     return Change(before=health, after=after, why=Reason.PROBE_PASSED, measured=measured)
 
 

@@ -24,7 +24,9 @@ _TAKE = text("""
 
 _READ = text("""
     SELECT m.*, coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
-           coalesce(k.contact, n.contact) AS contact, CAST(NULL AS jsonb) AS elsewhere,
+           CASE WHEN coalesce(k.contact, n.contact) LIKE 'c1.%' THEN r.wrapped || '~' || coalesce(k.contact, n.contact)
+                ELSE coalesce(k.contact, n.contact) END AS contact,
+            CAST(NULL AS jsonb) AS elsewhere, false AS over_cap,
            p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off, p.plain_words,
            p.names_sensitive,
            a.provider, a.started_at, a.reference,
@@ -38,6 +40,7 @@ _READ = text("""
     LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
     LEFT JOIN known_notices n ON n.subject_id = m.subject_id
     LEFT JOIN preferences p ON p.account_id = m.recipient_id
+    LEFT JOIN recipient_keys r ON r.account_id = coalesce(k.account_id, n.account_id)
     WHERE m.id = ANY(CAST(:ids AS uuid[]))
     ORDER BY m.id
 """)

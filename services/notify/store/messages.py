@@ -19,10 +19,12 @@ from services.notify.domain.lifecycle import KEEPS_SEALED, RECALLABLE, Action, S
 from services.notify.domain.message import BusinessKey, Channel, Evidence, Kind, Planned, Urgency, Why
 from services.notify.domain.outcome import Outcome
 from services.notify.domain.preference import DEFAULTS
+from services.notify.domain.pressure import MOST_A_DAY
 from services.notify.store import evidence
 from services.notify.store.bookings import read_appointment
 from services.notify.store.notices import read_notice
 from services.notify.store.preferences import read as read_preferences
+from shared.clock import SHANGHAI
 from shared.ids import new_id
 
 _PLAN = text("""
@@ -31,15 +33,15 @@ _PLAN = text("""
                             due_at, visible_at, expires_at, late_from, only_without_evidence, state, why, sealed,
                             created_at, changed_at)
       SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
-             due_at, due_at, expires_at, late_from, only_without_evidence, state, why,
+             due_at, visible_at, expires_at, late_from, only_without_evidence, state, why,
              CASE WHEN state = 'planned' THEN :sealed END, :now, :now
       FROM unnest(CAST(:ids AS uuid[]), CAST(:subject_ids AS uuid[]), CAST(:subject_versions AS integer[]),
                   CAST(:kinds AS text[]), CAST(:lead_minutes AS integer[]), CAST(:recipient_ids AS uuid[]),
                   CAST(:channels AS text[]), CAST(:urgencies AS smallint[]), CAST(:due_ats AS timestamptz[]),
-                  CAST(:expires_ats AS timestamptz[]), CAST(:late_froms AS timestamptz[]),
+                  CAST(:visible_ats AS timestamptz[]), CAST(:expires_ats AS timestamptz[]), CAST(:late_froms AS timestamptz[]),
                   CAST(:onlys AS boolean[]), CAST(:states AS text[]), CAST(:whys AS text[]))
         AS given(id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency,
-                 due_at, expires_at, late_from, only_without_evidence, state, why)
+                 due_at, visible_at, expires_at, late_from, only_without_evidence, state, why)
       ON CONFLICT ON CONSTRAINT uq_messages_cause DO NOTHING
       RETURNING id, subject_id, subject_version, state, why
     )
@@ -72,13 +74,20 @@ _SILENCE = text("""
 
 _DUE = text("""
     SELECT m.*, coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
-           coalesce(k.contact, n.contact) AS contact, p.version, p.language, p.quiet_begins, p.quiet_ends,
+           CASE WHEN coalesce(k.contact, n.contact) LIKE 'c1.%' THEN r.wrapped || '~' || coalesce(k.contact, n.contact)
+                ELSE coalesce(k.contact, n.contact) END AS contact,
+            p.version, p.language, p.quiet_begins, p.quiet_ends,
            p.switched_off, p.reminders_off, p.plain_words, p.names_sensitive,
            CASE WHEN m.only_without_evidence THEN (
              SELECT coalesce(jsonb_agg(jsonb_build_array(o.channel, o.evidence)), '[]') FROM messages o
              WHERE o.subject_id = m.subject_id AND o.subject_version = m.subject_version AND o.kind = m.kind
                AND o.lead_minutes = m.lead_minutes AND o.recipient_id = m.recipient_id AND o.channel <> m.channel
-           ) END AS elsewhere
+           ) END AS elsewhere,
+           m.channel = 'sms' AND m.urgency > 0 AND (
+             SELECT count(*) FROM messages o
+             WHERE o.recipient_id = m.recipient_id AND o.channel = 'sms' AND o.attempt > 0 AND o.changed_at >= :today
+               AND o.id <> m.id
+           ) >= :most AS over_cap
     FROM (
       SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, expires_at, state,
              lease_token, attempt, sealed, visible_at, late_from, only_without_evidence
@@ -89,6 +98,7 @@ _DUE = text("""
     ) m LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
         LEFT JOIN known_notices n ON n.subject_id = m.subject_id
         LEFT JOIN preferences p ON p.account_id = m.recipient_id
+    LEFT JOIN recipient_keys r ON r.account_id = coalesce(k.account_id, n.account_id)
     ORDER BY m.visible_at, m.id
 """)
 
@@ -161,6 +171,7 @@ async def plan(
         "urgencies": [message.urgency.value for message in planned],
         "due_ats": [message.due_at for message in planned],
         "expires_ats": [message.expires_at for message in planned],
+        "visible_ats": [message.visible_at or message.due_at for message in planned],
         "late_froms": [message.late_from for message in planned],
         "onlys": [message.only_without_evidence for message in planned],
         "states": [message.state.value for message in planned],
@@ -204,7 +215,9 @@ async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: date
 
     Those that another worker has locked are passed over.
     """
-    facts = {"channel": channel.value, "urgency": urgency.value, "now": now, "limit": limit}
+    today = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+    facts = {"channel": channel.value, "urgency": urgency.value, "now": now, "limit": limit, "today": today}
+    facts["most"] = MOST_A_DAY
     return [read_due(row) for row in await tx.execute(_DUE, facts)]
 
 
@@ -296,6 +309,7 @@ def read_due(row: Row[Any]) -> Due:
         known_version=row.known_version,
         appointment=read_appointment(row.appointment),
         contact=row.contact,
+        over_cap=row.over_cap,
         notice=read_notice(row.notice),
         late_from=row.late_from,
         elsewhere=_elsewhere(row.elsewhere),

@@ -24,16 +24,17 @@ _MEASURE = text("""
            count(*) FILTER (WHERE slow AND NOT failed) AS slow, max(received_at) AS receipt_at
     FROM (
       SELECT received_at, failed, slow,
-             failed OR slow OR received_at IS NOT NULL OR (verdict IS NOT NULL AND NOT (taken AND :receipts)) AS judged
+             failed OR slow OR received_at IS NOT NULL OR NOT (taken AND :receipts) AS judged
       FROM (
         SELECT a.received_at, a.verdict, a.verdict = 'accepted' AS taken,
                coalesce(a.verdict = 'unknown' OR (a.verdict = 'temporary' AND a.why LIKE 'provider!_%' ESCAPE '!'), false)
                  AS failed,
-               coalesce(a.finished_at, :now) - a.started_at >= :slow_answer
+               a.finished_at - a.started_at >= :slow_answer
                  OR (:receipts AND a.verdict = 'accepted'
                      AND coalesce(a.received_at, :now) - a.finished_at >= :slow_receipt) AS slow
         FROM attempts a
         WHERE a.provider = :provider AND a.started_at >= :since AND a.started_at <= :now
+          AND a.finished_at IS NOT NULL AND a.code NOT IN ('lease_ran_out', 'rehearsal')
       ) each_one
     ) judged_ones
 """)

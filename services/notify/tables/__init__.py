@@ -10,9 +10,12 @@ from services.notify.tables.base import metadata
 from services.notify.tables.bindings import bindings, consents, provider_tokens, push_subscriptions
 from services.notify.tables.events import outbox, relay
 from services.notify.tables.messages import attempts, decisions, known_bookings, known_notices, messages
+from services.notify.tables.proofs import notary, proofs
 from services.notify.tables.providers import provider_changes, provider_limits, providers
 from services.notify.tables.readers import inbox_heads, inbox_messages, preferences
 from services.notify.tables.receipts import phones, receipts
+from services.notify.tables.recipients import recipient_keys
+from services.notify.tables.statistics import message_statistics, replays
 from services.notify.tables.webhooks import webhook_deliveries, webhook_endpoints
 from shared.inbox import dead_event_table, inbox_table, position_table
 
@@ -31,19 +34,24 @@ __all__ = [
     "inbox_messages",
     "known_bookings",
     "known_notices",
+    "message_statistics",
     "messages",
     "metadata",
+    "notary",
     "outbox",
     "phones",
     "position",
     "preferences",
+    "proofs",
     "provider_changes",
     "provider_limits",
     "provider_tokens",
     "providers",
     "push_subscriptions",
     "receipts",
+    "recipient_keys",
     "relay",
+    "replays",
     "webhook_deliveries",
     "webhook_endpoints",
 ]

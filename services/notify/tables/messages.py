@@ -100,6 +100,11 @@ messages = Table(
         *("channel", "urgency", "visible_at", "id"),
         postgresql_where=text("state IN ('planned', 'claimed', 'sending')"),
     ),
+    Index(
+        "messages_texted",
+        *("recipient_id", "changed_at"),
+        postgresql_where=text("channel = 'sms' AND attempt > 0"),
+    ),
     Index("messages_in_doubt", "channel", "visible_at", "id", postgresql_where=text("state = 'unknown'")),
     # No update of a due row can stay on its page without new index entries, so dead entries are swept early.
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_analyze_scale_factor": "0.02"},
@@ -134,6 +139,14 @@ decisions = Table(
     Column("state", Text, nullable=True, comment="The state the message was put in; null where there is no message."),
     Column("why", Text, nullable=False),
     Column("event_id", Uuid, nullable=True, comment="The event that caused it, where one did."),
+    Column(
+        "transaction_id",
+        BigInteger,
+        nullable=False,
+        server_default=text("((pg_current_xact_id())::text)::bigint"),
+        comment="Whoever reads on from a place reads only what is older than every transaction that runs.",
+    ),
+    Index("decisions_by_transaction", "transaction_id", "id"),
     Index("decisions_by_subject", "subject_id", "id"),
     comment="Append-only: why each message was planned, dropped, superseded, sent or given up. No personal data.",
 )

@@ -48,9 +48,10 @@ def due(**changes: object) -> Due:
 
 def test_final_states_have_no_way_out_and_open_ones_have() -> None:
     final = {state for state, actions in LIFECYCLE.items() if not actions}
-    assert final == {State.SENT, State.DEAD, State.SUPERSEDED, State.EXPIRED, State.SUPPRESSED}
+    assert final == {State.SENT, State.SUPERSEDED, State.EXPIRED, State.SUPPRESSED}
     assert set(LIFECYCLE) == set(State)
-    assert OPEN.isdisjoint(final | {State.UNKNOWN, State.UNPROVEN})
+    assert OPEN.isdisjoint(final | {State.UNKNOWN, State.UNPROVEN, State.DEAD})
+    assert set(LIFECYCLE[State.DEAD]) == {Action.REPLAY}, "by hand, and no other way"
     assert RECALLABLE < OPEN
     assert State.SENDING not in RECALLABLE, "what is being sent cannot be stopped"
 

@@ -1,0 +1,95 @@
+"""A town with very many messages, made by SQL: bookings, what is due, and what waits behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.notify.domain.rendering import appointment_of
+from services.notify.store import bookings
+from tests.notify.make import booking
+from tests.notify.town import Keys
+
+PENDING_DAYS = 300
+
+_PENDING = text("""
+    INSERT INTO messages (id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, due_at,
+                          visible_at, expires_at, state, why, created_at, changed_at)
+    SELECT uuidv7(), uuidv7(), 1, 'reminder', 1440, uuidv7(), (ARRAY['sms', 'email'])[1 + n % 2], 2, at, at,
+           at + interval '1 day', 'planned', 'due_before_start', :now, :now
+    FROM (SELECT n, CAST(:now AS timestamptz) + interval '2 days' + n * CAST(:step AS interval) AS at
+          FROM generate_series(1, :count) n) planned
+""")
+
+_BOOKINGS = text("""
+    INSERT INTO known_bookings (booking_id, version, state, account_id, appointment, contact, heard_at)
+    SELECT uuidv7(), 1, 'confirmed', uuidv7(), k.appointment,
+           (CAST(:contacts AS text[]))[1 + n % cardinality(CAST(:contacts AS text[]))], :now
+    FROM generate_series(1, :count) n, known_bookings k WHERE k.booking_id = :sample
+    RETURNING booking_id
+""")
+
+_AWAKE = text("""
+    INSERT INTO preferences (account_id, version, switched_off, reminders_off, key_digest, changed_at)
+    SELECT account_id, 2, '{}', '{}', '', :now FROM known_bookings WHERE booking_id = ANY(CAST(:ids AS uuid[]))
+    ON CONFLICT DO NOTHING
+""")
+"""Nobody has quiet hours: the storm is the same at any time of the day."""
+
+_DUE = text("""
+    INSERT INTO messages (id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, due_at,
+                          visible_at, expires_at, state, why, created_at, changed_at)
+    SELECT uuidv7(), k.booking_id, 1, :kind, :lead, k.account_id, :channel, 2, d.at, d.at,
+           :expires, 'planned', 'due_before_start', :now, :now
+    FROM (SELECT booking_id, account_id, row_number() OVER () AS n FROM known_bookings
+          WHERE booking_id = ANY(CAST(:ids AS uuid[]))) k,
+         LATERAL (SELECT CAST(:at AS timestamptz) + (k.n % 1000) * interval '1 millisecond' AS at) d
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """Fills a notify database."""
+
+    engine: AsyncEngine
+    keys: Keys
+    contacts: Sequence[str]
+
+    @classmethod
+    def over(cls, engine: AsyncEngine, keys: Keys, people: int = 200) -> "Storm":
+        """Return a storm over `people` distinct contacts, each with a phone and a mailbox."""
+        contacts = [keys.contact(email=f"r{number}@example.test") for number in range(people)]
+        return cls(engine, keys, contacts)
+
+    async def pending(self, count: int, now: datetime) -> None:
+        """Plan `count` messages for the days to come, of which none is due now."""
+        async with self.engine.begin() as tx:
+            step = timedelta(days=PENDING_DAYS) / count
+            await tx.execute(_PENDING, {"now": now, "count": count, "step": step})
+        await self.settle()
+
+    async def due(self, count: int, at: datetime, what: tuple[str, int, str], now: datetime) -> list[UUID]:
+        """Plan `count` messages for the second that begins with `at`, each about a booking; return those bookings.
+
+        `what`: kind, lead time in minutes, channel.
+        """
+        kind, lead, channel = what
+        starts_at = at + timedelta(days=1)
+        sample = booking(contact=self.contacts[0], starts_at=starts_at)
+        async with self.engine.begin() as tx:
+            await bookings.keep(tx, appointment_of(sample), self.contacts[0], now)
+            made = {"contacts": list(self.contacts), "count": count, "sample": sample.booking_id, "now": now}
+            ids = [row.booking_id for row in await tx.execute(_BOOKINGS, made)]
+            await tx.execute(_AWAKE, {"ids": ids, "now": now})
+            facts = {"kind": kind, "lead": lead, "channel": channel, "at": at, "expires": at + timedelta(hours=3)}
+            await tx.execute(_DUE, {**facts, "ids": ids, "now": now})
+        return ids
+
+    async def settle(self) -> None:
+        """Let statistics be as they would be after a quiet hour."""
+        async with self.engine.connect() as connection:
+            autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await autocommit.execute(text("VACUUM (ANALYZE) messages"))
