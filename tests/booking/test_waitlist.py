@@ -216,6 +216,19 @@ async def test_a_raised_capacity_is_offered_to_the_line_by_the_next_tick_or_the_
     assert await tending(city).tend() == 0, "and then there is nothing more to do"
 
 
+async def test_a_portion_released_later_goes_to_the_line_when_it_is_released_and_not_before(city: City) -> None:
+    released = make.NOW + timedelta(hours=3)
+    slot = make.slot(capacity=2, later=((released, 1),))
+    await world.put_slots(city.engine, slot)
+    booked, one, stranger = await world.put_residents(city.engine, 3)
+    assert (await city.desk.ask(wish(booked, slot), render)).status == 201
+    entry = await waits(city, one)
+    assert await tending(city).tend() == 0, "there is nothing yet to ask about"
+    city.clock.set(released)
+    assert (await city.desk.ask(wish(stranger, slot), render)).body == Reason.SLOT_FULL.value.encode()
+    assert await state(city, entry) == "offered"
+
+
 async def test_whoever_leaves_is_out_and_their_open_offer_goes_on(city: City) -> None:
     _, booked, (one, two) = await filled(city, 1, 2)
     entries = [await waits(city, one), await waits(city, two)]

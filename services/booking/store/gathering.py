@@ -128,11 +128,14 @@ FACTS = prepared(
 """One round trip for all that nearly every batch needs: each part is a list of rows, and costs little where it is empty."""
 
 ONLINE_FREE = "capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
+RELEASED_LATER = (
+    "(SELECT coalesce(sum(CAST(portion ->> 1 AS integer)), 0) FROM jsonb_array_elements(later) AS portions(portion)"
+    " WHERE CAST(portion ->> 0 AS timestamptz) > :now)"
+)
 WARM = (
     f"(cooling IS NULL AND later IS NULL OR {ONLINE_FREE}"  # noqa: S608
     " - (SELECT count(*) FROM unnest(cooling) AS back(at) WHERE back.at > :now)"
-    " - (SELECT coalesce(sum(CAST(portion ->> 1 AS integer)), 0) FROM jsonb_array_elements(later) AS portions(portion)"
-    "    WHERE CAST(portion ->> 0 AS timestamptz) > :now) >= {places})"
+    f" - {RELEASED_LATER} >= {{places}})"
 )
 """Whether places are left beside those that cool off or are released later. Nearly no slot has any of the former."""
 

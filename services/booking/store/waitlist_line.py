@@ -16,6 +16,7 @@ from services.booking.domain.waitlist import LOOK_AGAIN, Line
 from services.booking.domain.waitlist_entry import MISSED_MOST, EntryState, OfferOutcome
 from services.booking.domain.zone import VENUE_ZONE
 from services.booking.store.database import Connection
+from services.booking.store.gathering import ONLINE_FREE, RELEASED_LATER
 
 CANDIDATES_MOST = 100
 """Entries that are looked at for one slot in one batch; whoever stands behind them is reached by the sweep."""
@@ -138,6 +139,7 @@ _TO_SERVE = text(
     ) first
     WHERE s.service_id = ANY(CAST(:service_ids AS text[])) AND s.starts_at > :now AND s.is_open
         AND s.drawn_in IS NULL AND s.bookable_from <= :now AND s.bookable_until > :now
+        AND (s.later IS NULL OR {ONLINE_FREE} > {RELEASED_LATER})
     LIMIT :limit
     """  # noqa: S608 - constants
 )
