@@ -17,6 +17,7 @@ from services.notify.domain.planning import HELD, Circumstances, Rules, plan_boo
 from services.notify.domain.pressure import spread
 from services.notify.domain.rendering import appointment_of
 from services.notify.domain.saying import Listener
+from services.notify.domain.scope import venue_digest
 from services.notify.domain.webhook import payload_of
 from services.notify.store import bindings, bookings, messages, notices, preferences, receipts, recipients, webhooks
 from services.notify.store.database import Connection
@@ -81,7 +82,7 @@ class Planner:
             await messages.note_silence(tx, subject, plan.silence, event.id, now)
         offered = event.type is EventType.WAITLIST_OFFERED or (known is not None and known.offered)
         kept = appointment_of(booking, named=wanted.names_sensitive, offered=offered and booking.state == HELD)
-        if plan.supersede is None or not await bookings.keep(tx, kept, contact, now):
+        if plan.supersede is None or not await bookings.keep(tx, kept, contact, now, venue_digest(booking.venue_id)):
             return
         if known is not None:  # of a booking heard of for the first time there is nothing older to end
             await messages.supersede(tx, subject, plan.supersede, event.id, now)

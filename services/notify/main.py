@@ -18,6 +18,7 @@ from services.notify.accounts import Accounts
 from services.notify.api import (
     bindings,
     bookings,
+    explanations,
     feed,
     messages,
     operations,
@@ -88,7 +89,8 @@ SECURITY = {
     }
 }
 ROUTERS = (
-    *(messages.router, bookings.router, preferences.router, templates.router, unsubscribe.router),
+    *(messages.router, bookings.router, preferences.router, templates.router, explanations.router),
+    unsubscribe.router,
     *(push.router, bindings.router, webhooks.router, receipts.router, reports.router, feed.router, operations.router),
 )
 

@@ -1,17 +1,19 @@
-"""What the API reads, by the short road: rows as values, no rules. Every query is bound to one account."""
+"""What the API reads, by the short road: rows as values, no rules. Every query is bound to an account or to a scope."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 from sqlalchemy.engine import Row
 
 from services.notify.domain.lifecycle import State
 from services.notify.domain.message import Channel, Evidence, Kind, Why
+from services.notify.domain.scope import Scope
 from services.notify.store.database import Connection
-from services.notify.tables import decisions, inbox_heads, inbox_messages, known_bookings, messages
+from services.notify.tables import decisions, inbox_heads, inbox_messages, known_bookings, known_notices, messages
 from shared.contracts import Words
 
 MOST_OF_A_BOOKING = 200
@@ -68,6 +70,7 @@ class Planned:
     attempts: int
     evidence: Evidence
     changed_at: datetime
+    subject_id: UUID
     decisions: tuple[Decided, ...] = ()
 
 
@@ -116,28 +119,97 @@ async def last_numbers(connection: Connection, account_ids: Sequence[UUID]) -> d
     return {row.account_id: row.last for row in await connection.execute(query)}
 
 
-async def of_booking(connection: Connection, account_id: UUID, booking_id: UUID) -> list[Planned] | None:
-    """Return every message about a booking of an account, in the order planned; None where there is no such booking."""
-    owner = select(known_bookings.c.account_id).where(known_bookings.c.booking_id == booking_id)
-    if (await connection.execute(owner)).scalar_one_or_none() != account_id:
+async def of_booking(connection: Connection, scope: Scope, booking_id: UUID) -> list[Planned] | None:
+    """Return every message about a booking, in the order planned; None where there is none such in `scope`."""
+    known = select(known_bookings.c.account_id).where(known_bookings.c.booking_id == booking_id, *_within(scope))
+    owner = (await connection.execute(known)).scalar_one_or_none()
+    if owner is None:
         return None
     table = messages.c
     query = (
         select(messages)
-        .where(and_(table.subject_id == booking_id, table.recipient_id == account_id))
+        .where(and_(table.subject_id == booking_id, table.recipient_id == owner))
         .order_by(table.subject_version, table.due_at, table.channel)
         .limit(MOST_OF_A_BOOKING)
     )
     found = (await connection.execute(query)).all()
-    log = await _decisions(connection, booking_id)
+    log = await _decisions(connection, {booking_id})
     return [_planned(row, log.get(row.id, ())) for row in found]
 
 
-async def _decisions(connection: Connection, booking_id: UUID) -> dict[UUID, tuple[Decided, ...]]:
+async def of_person(
+    connection: Connection, scope: Scope, account_id: UUID, *, before: UUID | None, limit: int
+) -> list[Planned]:
+    """Return up to `limit` messages to a person, the last planned first, as far as `scope` goes."""
+    subjects = select(known_bookings.c.booking_id).where(known_bookings.c.account_id == account_id, *_within(scope))
+    about = subjects.scalar_subquery()
+    if scope.venues is None:
+        others = select(known_notices.c.subject_id).where(known_notices.c.account_id == account_id)
+        about = union_all(subjects, others).scalar_subquery()
+    table = messages.c
+    query = select(messages).where(table.subject_id.in_(about), table.recipient_id == account_id)
+    if before is not None:
+        query = query.where(table.id < before)
+    found = (await connection.execute(query.order_by(table.id.desc()).limit(limit))).all()
+    log = await _decisions(connection, {row.subject_id for row in found})
+    return [_planned(row, log.get(row.id, ())) for row in found]
+
+
+def _within(scope: Scope) -> Iterator[ColumnElement[bool]]:
+    """Return what a row of `known_bookings` must satisfy to lie in `scope`."""
+    if scope.account_id is not None:
+        yield known_bookings.c.account_id == scope.account_id
+    if scope.venues is not None:
+        yield known_bookings.c.venue_digest.in_(scope.venues)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """How far the news of a closure has come: messages by state, the last one due, and how fast they went lately."""
+
+    bookings: int
+    planned: int
+    sent: int
+    given_up: int
+    in_doubt: int
+    first_at: datetime | None
+    last_due_at: datetime | None
+    sent_lately: int
+
+
+LATELY = timedelta(minutes=5)
+
+
+async def campaign(connection: Connection, venue: bytes, since: datetime, now: datetime) -> Campaign:
+    """Return how far the news of what the house cancelled at `venue` since then has come."""
+    known, table = known_bookings.c, messages.c
+
+    def counted(*conditions: ColumnElement[bool]) -> Any:
+        return func.count().filter(*conditions)
+
+    query = (
+        select(
+            func.count(known.booking_id.distinct()).label("bookings"),
+            counted(table.state.in_(["planned", "claimed", "sending"])).label("planned"),
+            counted(table.state == "sent").label("sent"),
+            counted(table.state.in_(["dead", "expired", "suppressed", "superseded"])).label("given_up"),
+            counted(table.state.in_(["unknown", "unproven"])).label("in_doubt"),
+            func.min(table.created_at).label("first_at"),
+            func.max(table.due_at).filter(table.state.in_(["planned", "claimed", "sending"])).label("last_due_at"),
+            counted(table.state == "sent", table.changed_at > now - LATELY).label("sent_lately"),
+        )
+        .select_from(known_bookings.join(messages, table.subject_id == known.booking_id))
+        .where(known.venue_digest == venue, known.heard_at >= since, table.kind == Kind.CLOSURE.value)
+    )
+    row = (await connection.execute(query)).one()
+    return Campaign(**row._asdict())
+
+
+async def _decisions(connection: Connection, subject_ids: Collection[UUID]) -> dict[UUID, tuple[Decided, ...]]:
     table = decisions.c
     query = (
         select(table.message_id, table.at, table.state, table.why)
-        .where(table.subject_id == booking_id, table.message_id.is_not(None))
+        .where(table.subject_id.in_(subject_ids), table.message_id.is_not(None))
         .order_by(table.id)
         .limit(MOST_DECISIONS)
     )
@@ -179,5 +251,6 @@ def _planned(row: Row[tuple[object, ...]], log: tuple[Decided, ...]) -> Planned:
         attempts=row.attempt,
         evidence=Evidence(row.evidence),
         changed_at=row.changed_at,
+        subject_id=row.subject_id,
         decisions=log,
     )

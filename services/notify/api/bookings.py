@@ -23,7 +23,7 @@ from shared.web import Shown, strict_router
 
 router = strict_router(prefix="/api/v1/bookings", tags=["bookings"])
 
-_EXAMPLE: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1908",
     "kind": "reminder",
     "channel": "email",
@@ -96,7 +96,7 @@ class PlannedShown(Shown):
         ),
     ]
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
 
 class PlannedMessages(Shown):
@@ -104,7 +104,7 @@ class PlannedMessages(Shown):
 
     items: list[PlannedShown]
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_EXAMPLE]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE]}]})
 
 
 @router.get(
@@ -116,15 +116,19 @@ class PlannedMessages(Shown):
 async def messages_of_booking(
     asker: SignedInDep, booking_id: Annotated[UUID, Path(examples=["01936f2e-7c1a-7def-8a3b-5d4c3b2a1907"])]
 ) -> PlannedMessages:
-    """What was planned and sent for a booking of yours, what was not, and why. 为什么收到或没有收到通知。"""
+    """What was planned and sent for a booking, what was not, and why. 为什么收到或没有收到通知。
+
+    Residents ask about their own bookings, those who work at a venue about the bookings there.
+    """
     async with asker.parts.engine.connect() as connection:
-        found = await views.of_booking(connection, asker.principal.subject, booking_id)
+        found = await views.of_booking(connection, asker.scope, booking_id)
     if found is None:
         raise Refused(Reason.BOOKING_UNKNOWN)
-    return PlannedMessages(items=[_shown(message) for message in found])
+    return PlannedMessages(items=[planned_shown(message) for message in found])
 
 
-def _shown(message: views.Planned) -> PlannedShown:
+def planned_shown(message: views.Planned) -> PlannedShown:
+    """Return what became of `message`, in words."""
     return PlannedShown(
         id=message.id,
         kind=message.kind,
@@ -182,7 +186,7 @@ async def proof_of_notice(
 ) -> JSONResponse:
     """What was decided, sent and received about a booking of yours, as a chain that `yuyue verify-notice` checks."""
     async with asker.parts.engine.connect() as connection:
-        if await views.of_booking(connection, asker.principal.subject, booking_id) is None:
+        if await views.of_booking(connection, asker.scope, booking_id) is None:
             raise Refused(Reason.BOOKING_UNKNOWN)
         records = await proofs.of_booking(connection, booking_id)
     return JSONResponse(published(booking_id, records))

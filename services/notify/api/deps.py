@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 from services.notify.api.problems import problems
 from services.notify.domain.message import Channel
-from services.notify.domain.planning import RESIDENT
 from services.notify.domain.reason import Reason
+from services.notify.domain.scope import RESIDENT, Scope, scope_of
 from services.notify.doorbell import Doorbell
 from services.notify.renderer import Templates
 from services.notify.settings import NotifySettings
@@ -81,6 +81,11 @@ class SignedIn:
     parts: Container
     visit: Visit
     principal: Principal
+
+    @property
+    def scope(self) -> Scope:
+        """What they may ask about."""
+        return scope_of(self.principal.subject, self.principal.role, self.principal.venues)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,12 @@ async def known(tx: AsyncConnection, booking_id: UUID) -> tuple[Known | None, st
     return Known(version=row.version, state=row.state, offered=bool(row.offered)), row.contact
 
 
-async def keep(tx: AsyncConnection, appointment: Appointment, contact: str | None, now: datetime) -> bool:
+async def keep(
+    tx: AsyncConnection, appointment: Appointment, contact: str | None, now: datetime, venue: bytes | None = None
+) -> bool:
     """Remember `appointment` if it is newer than what is known; return whether it is.
 
-    An event without contact data does not make us forget what an earlier one brought.
+    An event without contact data does not make us forget what an earlier one brought. `venue`: its `venue_digest`.
     """
     row = insert(known_bookings).values(
         booking_id=appointment.booking_id,
@@ -39,6 +41,7 @@ async def keep(tx: AsyncConnection, appointment: Appointment, contact: str | Non
         appointment=_appointment.dump_python(appointment, mode="json"),
         contact=contact,
         heard_at=now,
+        venue_digest=venue,
     )
     new = row.excluded
     newer = row.on_conflict_do_update(
@@ -50,6 +53,7 @@ async def keep(tx: AsyncConnection, appointment: Appointment, contact: str | Non
             "appointment": new.appointment,
             "contact": func.coalesce(new.contact, known_bookings.c.contact),
             "heard_at": new.heard_at,
+            "venue_digest": new.venue_digest,
         },
         where=known_bookings.c.version < new.version,
     )

@@ -31,6 +31,7 @@ known_notices = Table(
     Column("notice", JSONB, nullable=False, comment="What messages may say of it; no names where sensitive."),
     Column("contact", Text, nullable=True, comment="Contact data as the event brought it: sealed."),
     Column("heard_at", moment, nullable=False),
+    Index("known_notices_by_account", "account_id"),
     comment="The newest version heard of whatever is no booking: penalties, consents, queues, cases, releases.",
 )
 
@@ -44,6 +45,11 @@ known_bookings = Table(
     Column("appointment", JSONB, nullable=False, comment="What messages may say of it; no names where sensitive."),
     Column("contact", Text, nullable=True, comment="Contact data as the event brought it: sealed."),
     Column("heard_at", moment, nullable=False),
+    Column(
+        "venue_digest", LargeBinary, nullable=True, comment="Which venue it is at, for its staff; never in clear text."
+    ),
+    Index("known_bookings_by_account", "account_id"),
+    Index("known_bookings_by_venue", "venue_digest", "heard_at"),
     comment="The newest version of each booking heard of: what a message must agree with to be allowed out.",
 )
 
