@@ -11,10 +11,19 @@ from hashlib import sha256
 from services.notify.channels.calendar import entry_of
 from services.notify.channels.carrier import Mail, TextMessage
 from services.notify.domain.dispatch import Due, Said
+from services.notify.domain.merging import all_of
 from services.notify.domain.message import Channel, Kind, Language, Why
 from services.notify.domain.notice import Notice
 from services.notify.domain.preference import UNSUBSCRIBE, Subscription, locked_because, subscription_content
-from services.notify.domain.rendering import Appointment, Values, Wording, language_of, values_of, wording_of
+from services.notify.domain.rendering import (
+    Appointment,
+    Values,
+    Wording,
+    language_of,
+    values_of,
+    values_together,
+    wording_of,
+)
 from services.notify.renderer import Rendered, Templates
 from services.notify.store.inbox import Entry
 from shared.contracts import Contact, SignInMessage, Words
@@ -127,14 +136,19 @@ class Composer:
         if not contact.phone:
             raise Unsendable(Why.NO_PHONE_NUMBER)
         language = _language(due, contact)
-        words = self.templates.sms(due.key.kind, language, *self._wording(due, language))
+        words = self.templates.sms(_kind(due), language, *self._wording(due, language))
         letter = TextMessage(message_id=due.id, to=contact.phone, words=words)
         return letter, Said(template=words.template, version=words.version, fingerprint=words.fingerprint)
 
     def _message(self, due: Due, language: Language) -> Rendered:
-        return self.templates.message(due.key.kind, language, *self._wording(due, language))
+        return self.templates.message(_kind(due), language, *self._wording(due, language))
 
     def _wording(self, due: Due, language: Language) -> tuple[Wording, Values]:
+        if due.together:
+            abouts = [one.appointment for one in all_of(due) if one.appointment is not None]
+            wording = Wording.PLAIN_NEUTRAL if due.preferences.plain_words else Wording.NEUTRAL
+            values = values_together(abouts, language, due.preferences)
+            return wording, {**values, "help_phone": self.help_phone}
         about = _about(due)
         wording = wording_of(about, due.preferences)
         values = values_of(about, language, wording, due.key.lead_minutes)
@@ -166,6 +180,10 @@ class Composer:
 def _language(due: Due, contact: Contact) -> Language:
     """Return the language that the reader chose for messages, else the one that their account names."""
     return due.preferences.language or language_of(contact.language)
+
+
+def _kind(due: Due) -> Kind:
+    return Kind.DIGEST if due.together else due.key.kind
 
 
 def _about(due: Due) -> Appointment | Notice:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from services.notify.channels.carrier import Carrier, Letter, Send
 from services.notify.commands.assign import Limit, Providers, deal, judge_all
@@ -28,8 +29,9 @@ from services.notify.commands.receive import match_early
 from services.notify.compose import Composer, Unsendable
 from services.notify.domain.dispatch import Due, Lease, Move, Said, on_claim, on_outcome
 from services.notify.domain.lifecycle import LIFECYCLE, Action, State
+from services.notify.domain.merging import all_of, gathered
 from services.notify.domain.message import Channel, Evidence, Urgency, Why
-from services.notify.domain.outcome import Outcome, unknown
+from services.notify.domain.outcome import Outcome, temporary, unknown
 from services.notify.domain.provider import Measures
 from services.notify.store import inbox, messages
 from services.notify.store.database import Connection, Engine, is_unavailable
@@ -133,7 +135,7 @@ class Delivery:
         if route is None:
             await self._settle([_suppress(due, Why.CHANNEL_NOT_SET_UP) for due in claimed])
             return worked_on
-        for group in _groups(claimed, self._pace(channel).together):
+        for group in _groups(gathered(claimed), self._pace(channel).together):
             under_way.add(asyncio.create_task(self._send_together(route, group)))
         return worked_on
 
@@ -215,14 +217,14 @@ class Delivery:
     async def _send_together(self, route: Route[AnyLetter], claimed: Sequence[Due]) -> None:
         now = self.clock()
         if self._stopping:
-            await self._settle([_release(due, now) for due in claimed])
+            await self._settle([_release(one, now) for due in claimed for one in all_of(due)])
             return
         letters: dict[Any, tuple[AnyLetter, Said]] = {}
         given_up = []
         for due in claimed:
             composed = _compose(route, due, now)
             if isinstance(composed, Move):
-                given_up.append(composed)
+                given_up += _for_all(composed)
             else:
                 letters[due.id] = composed
         ready = [due for due in claimed if due.id in letters]
@@ -248,16 +250,26 @@ class Delivery:
             assert token is not None, "what is ready was claimed under a lease"
             lease = Lease(token=token, until=now + self._pace(ready[0].key.channel).lease)
             dealt = await deal(tx, route.providers(ready[0].key.channel), ready, now, self.chance)
-            await messages.move(tx, dealt.waiting, now)
+            await messages.move(tx, [move for one in dealt.waiting for move in _for_all(one)], now)
             if not dealt.given:
                 return []
-            dues, names = [due for due, _ in dealt.given], [name for _, name in dealt.given]
-            numbers = await messages.start(tx, dues, lease, names, now)
-        return [
-            (replace(due, state=State.SENDING, attempt=numbers[due.id]), name)
-            for due, name in dealt.given
-            if due.id in numbers
-        ]
+            given = [(one, name) for due, name in dealt.given for one in all_of(due)]
+            numbers = await messages.start(tx, [due for due, _ in given], lease, [name for _, name in given], now)
+        return await self._whole(dealt.given, numbers)
+
+    async def _whole(self, given: Sequence[tuple[Due, str]], numbers: Mapping[UUID, int]) -> list[tuple[Due, str]]:
+        """Return those of which every part was started; the parts of the others did not leave, and are put back."""
+        whole: list[tuple[Due, str]] = []
+        broken: list[tuple[Due, Outcome, Said | None]] = []
+        for due, name in given:
+            parts = [_started(one, numbers[one.id]) for one in all_of(due) if one.id in numbers]
+            if len(parts) == 1 + len(due.together):
+                whole.append((replace(parts[0], together=tuple(parts[1:])), name))
+            else:
+                broken += [(one, temporary(Why.NOT_TOGETHER, "not_sent"), None) for one in parts]
+        if broken:
+            await self._record(broken)
+        return whole
 
     async def _hand_over(self, carrier: Carrier[AnyLetter], started: Sequence[tuple[Due, AnyLetter, Said]]) -> None:
         """Send, and write down what happened as it happens: an answer that comes waits for none that does not."""
@@ -275,7 +287,7 @@ class Delivery:
                 for task in waiting:
                     task.cancel()
 
-    async def _record(self, ended: Sequence[tuple[Due, Outcome, Said]]) -> None:
+    async def _record(self, ended: Sequence[tuple[Due, Outcome, Said | None]]) -> None:
         """Write down what happened, for as long as it takes: while the database is away, only this process knows."""
         patience = time.monotonic() + self.pace.record_seconds
         while True:
@@ -288,16 +300,17 @@ class Delivery:
             else:
                 return
 
-    async def _record_once(self, ended: Sequence[tuple[Due, Outcome, Said]]) -> None:
+    async def _record_once(self, letters: Sequence[tuple[Due, Outcome, Said | None]]) -> None:
         now = self.clock()
-        moves = [on_outcome(due, outcome, said, now, self.chance()) for due, outcome, said in ended]
+        ended = [(one, outcome) for due, outcome, _ in letters for one in all_of(due)]
+        moves = [move for due, outcome, said in letters for move in _ends(due, outcome, said, now, self.chance())]
         async with self.engine.begin() as tx:
-            await messages.finish(tx, [(due, outcome) for due, outcome, _ in ended], now)
+            await messages.finish(tx, ended, now)
             moved = await messages.move(tx, moves, now)
             lost = [move for move in moves if move.due.id not in moved]
             for state in (State.UNKNOWN, State.UNPROVEN):
                 await messages.move(tx, [late for move in lost if (late := _late(move, state))], now)
-            await match_early(tx, [(due, outcome) for due, outcome, _ in ended], now)
+            await match_early(tx, ended, now)
         for move in moves:
             if move.action in {Action.DOUBT, Action.FAIL, Action.EXPIRE}:
                 facts = {"message_id": move.due.id, "channel": move.due.key.channel.value, "why": move.why.value}
@@ -330,6 +343,24 @@ def _reap(under_way: set[asyncio.Task[None]]) -> None:
 
 def _release(due: Due, now: datetime) -> Move:
     return Move(due=due, action=Action.RELEASE, why=Why.WORKER_STOPPED, visible_at=now)
+
+
+def _started(due: Due, attempt: int) -> Due:
+    return replace(due, state=State.SENDING, attempt=attempt)
+
+
+def _ends(due: Due, outcome: Outcome, said: Said | None, now: datetime, chance: float) -> list[Move]:
+    """Return what follows for the message and whatever was told with it: one throw of the die, so that they stay together."""
+    moves = [on_outcome(one, outcome, said, now, chance) for one in all_of(due)]
+    return [
+        replace(move, why=Why.SAID_TOGETHER) if place and move.action is Action.ACCEPT else move
+        for place, move in enumerate(moves)
+    ]
+
+
+def _for_all(move: Move) -> list[Move]:
+    """Return `move` for the message and for whatever was to be told together with it."""
+    return [replace(move, due=one) for one in all_of(move.due)]
 
 
 def _suppress(due: Due, why: Why) -> Move:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -169,7 +170,9 @@ async def test_a_code_that_may_have_arrived_is_not_sent_again(town: Town) -> Non
 async def test_a_code_passes_a_wall_of_reminders(town: Town) -> None:
     town.rules = Rules(sms_kinds=frozenset({Kind.REMINDER, Kind.SIGN_IN_CODE}))
     contact = town.keys.contact(None)
-    await town.hear(*(event(EventType.BOOKING_CONFIRMED, booking(contact=contact)) for _ in range(30)))
+    await town.hear(
+        *(event(EventType.BOOKING_CONFIRMED, booking(contact=contact, account_id=uuid4())) for _ in range(30))
+    )
     due_at = booking().starts_at - timedelta(days=1)
     town.clock.set(due_at)
     await ask_for_a_code(town)

@@ -80,6 +80,13 @@ WORDS: Mapping[Why, Words] = {
         "正值您的免打扰时段，等到早上就太晚，不再发送。",
         "It fell into your quiet hours and the morning would be too late, so it is not sent.",
     ),
+    Why.NOT_TOGETHER: Words(
+        "同一条消息中的另一项预约刚有变动，因此稍后重新发送。",
+        "Another booking in the same message had just changed, so this goes again in a moment.",
+    ),
+    Why.SAID_TOGETHER: Words(
+        "与您的其他提醒合并为一条发送。", "It was told in one message together with other reminders of yours."
+    ),
     Why.REACHED_OTHERWISE: Words(
         "已确认您经其他渠道收到，不再重复发送。", "Another channel is known to have reached you, so this was not sent."
     ),

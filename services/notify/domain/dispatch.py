@@ -44,6 +44,8 @@ class Due:
     late_from: datetime | None = None
     elsewhere: tuple[tuple[Channel, Evidence], ...] | None = None
     over_cap: bool = False
+    together: "tuple[Due, ...]" = ()
+    """Other messages to the same person that are told in the same words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,6 +142,8 @@ class Why(StrEnum):
     QUIET_HOURS_INBOX_HAS_IT = "quiet_hours_inbox_has_it"
     QUIET_HOURS_TOO_LATE = "quiet_hours_too_late"
     REACHED_OTHERWISE = "reached_otherwise"
+    NOT_TOGETHER = "not_together"
+    SAID_TOGETHER = "said_together"
     # superseded
     BOOKING_CANCELLED = "booking_cancelled"
     BOOKING_CHECKED_IN = "booking_checked_in"

@@ -9,7 +9,7 @@ unless its holder chose that messages may name it. Which variables each kind has
 Whoever prefers it gets plain words: short sentences, large print, and a number to call.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -134,6 +134,29 @@ def values_of(about: Appointment | Notice, language: Language, wording: Wording,
             ),
         }
     return values
+
+
+def values_together(abouts: Sequence[Appointment], language: Language, preferences: Preferences) -> Values:
+    """Return the variables of one message about several bookings, the soonest first; each by its own wording."""
+    return {
+        "how_many": str(len(abouts)),
+        "first": in_brief(abouts[0].local_start, language),
+        "lines": "\n".join(_line(about, language, preferences) for about in abouts),
+    }
+
+
+_LINE = Words(
+    "{when_brief} {service}，{venue}，预约号{reference}", "{when_brief} {service}, {venue}, reference {reference}"
+)
+_NEUTRAL_LINE = Words(
+    "{when_brief} 您有一项预约，预约号{reference}", "{when_brief} a booking of yours, reference {reference}"
+)
+
+
+def _line(about: Appointment, language: Language, preferences: Preferences) -> str:
+    wording = wording_of(about, preferences)
+    form = _LINE if wording.ordinary is Wording.FULL else _NEUTRAL_LINE
+    return in_language(form, language).format(**values_of(about, language, wording))
 
 
 def in_language(words: Words | None, language: Language) -> str:
