@@ -34,9 +34,7 @@ def test_the_core_plays_as_the_model_does(games: int) -> None:
     play(Memory, games)
 
 
-@pytest.mark.parametrize(
-    "games", [pytest.param(12, id="quick"), pytest.param(300, id="whole", marks=pytest.mark.chaos)]
-)
+@pytest.mark.parametrize("games", [pytest.param(8, id="quick"), pytest.param(300, id="whole", marks=pytest.mark.chaos)])
 def test_the_desk_over_postgresql_plays_as_the_model_does(games: int, booking_url: str) -> None:
     with asyncio.Runner() as runner:
         engine = create_engine(booking_url, application_name="test")

@@ -54,7 +54,7 @@ SEEDS = 1000
 HUMAN_SECONDS = 3.0
 BOTS_PRESS_EVERY = 0.1
 """As often as the rate limit of an account lets them, in the end."""
-SPEED = 10.0
+SPEED = 20.0
 """So many times faster than life do people press."""
 
 
