@@ -115,7 +115,7 @@ class Load:
 
     def on(self, server: Server, requests: Path, connections: int, seconds: float) -> Run:
         """Send `requests` over `connections` for `seconds`, and count what it cost."""
-        api, postgres = server.cpu(), _tree_cpu(self.postmaster)
+        api, postgres = server.cpu(), tree_cpu(self.postmaster)
         done = subprocess.run(
             [self.program, "127.0.0.1", str(server.port), str(connections), str(seconds), requests],
             check=True,
@@ -132,7 +132,7 @@ class Load:
             p99=result["p99"],
             statuses=result["statuses"],
             api_cpu=(server.cpu() - api) / answered * 1e6,
-            postgres_cpu=(_tree_cpu(self.postmaster) - postgres) / answered * 1e6,
+            postgres_cpu=(tree_cpu(self.postmaster) - postgres) / answered * 1e6,
         )
 
 
@@ -144,7 +144,7 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _tree_cpu(root: int) -> float:
+def tree_cpu(root: int) -> float:
     """CPU seconds of a process and its children, ended ones included."""
     fields = Path(f"/proc/{root}/stat").read_text().rpartition(")")[2].split()
     total = sum(int(fields[n]) for n in (11, 12, 13, 14)) / TICKS

@@ -57,6 +57,19 @@ class Town:
         await world.put_slots(self.engine, slot)
         return slot
 
+    async def count_bookings(self) -> int:
+        """Return how many bookings there are."""
+        async with self.engine.connect() as connection:
+            count: int = (await connection.execute(text("SELECT count(*) FROM bookings"))).scalar_one()
+        return count
+
+    async def deadlocks(self) -> int:
+        """Return how often transactions of this database have waited for each other in a circle."""
+        query = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        async with self.engine.connect() as connection:
+            count: int = (await connection.execute(query)).scalar_one()
+        return count
+
     async def reset(self) -> None:
         """Take every booking back, so that each run begins with the same tables."""
         async with self.engine.begin() as tx:

@@ -103,12 +103,12 @@ async def test_every_read_of_slots_goes_by_an_index(city: AsyncEngine) -> None:
         assert "LockRows" not in {node["Node Type"] for node in nodes}, name
 
 
-async def test_a_search_of_a_whole_kind_uses_the_index_of_open_slots(city: AsyncEngine) -> None:
-    """Where few of a kind's slots are open, the index that holds only those is the shortest way."""
+async def test_a_search_looks_once_for_each_service_and_day(city: AsyncEngine) -> None:
+    """However many times a day has, or how many of a kind there are: what is looked at follows what is shown."""
     everything = a_search().asked(make.NOW) | {"service_ids": [f"service-{number}" for number in range(1, SERVICES)]}
     narrow = everything | {"until": make.NOW + timedelta(days=1)}
     nodes = await plan_of(city, availability.FREE_DAYS, narrow)
-    assert "slots_open" in {node.get("Index Name") for node in nodes}
+    assert "slots_by_service" in {node.get("Index Name") for node in nodes}
 
 
 async def test_reading_waits_for_nobody(city: AsyncEngine) -> None:

@@ -1,6 +1,7 @@
 """Every rule thinks in the venue's zone. The city has one: Asia/Shanghai, without daylight saving since 1991."""
 
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 VENUE_ZONE = ZoneInfo("Asia/Shanghai")
@@ -27,6 +28,7 @@ def week_of(day: date) -> tuple[date, date]:
     return monday, monday + timedelta(days=6)
 
 
+@lru_cache(maxsize=4096)  # in a rush nearly everybody asks for the same few times
 def in_words(moment: datetime) -> str:
     """Return the venue's local time to the minute, as `2026-11-28 16:30`."""
     return local(moment).strftime("%Y-%m-%d %H:%M")
