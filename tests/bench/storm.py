@@ -14,6 +14,7 @@ from tests.notify.make import booking
 from tests.notify.town import Keys
 
 PENDING_DAYS = 300
+SLICE = 100_000
 
 _PENDING = text("""
     INSERT INTO messages (id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, due_at,
@@ -21,7 +22,7 @@ _PENDING = text("""
     SELECT uuidv7(), uuidv7(), 1, 'reminder', 1440, uuidv7(), (ARRAY['sms', 'email'])[1 + n % 2], 2, at, at,
            at + interval '1 day', 'planned', 'due_before_start', :now, :now
     FROM (SELECT n, CAST(:now AS timestamptz) + interval '2 days' + n * CAST(:step AS interval) AS at
-          FROM generate_series(1, :count) n) planned
+          FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) n) planned
 """)
 
 _BOOKINGS = text("""
@@ -66,9 +67,11 @@ class Storm:
 
     async def pending(self, count: int, now: datetime) -> None:
         """Plan `count` messages for the days to come, of which none is due now."""
-        async with self.engine.begin() as tx:
-            step = timedelta(days=PENDING_DAYS) / count
-            await tx.execute(_PENDING, {"now": now, "count": count, "step": step})
+        step = timedelta(days=PENDING_DAYS) / count
+        for first in range(1, count + 1, SLICE):
+            async with self.engine.begin() as tx:
+                last = min(first + SLICE - 1, count)
+                await tx.execute(_PENDING, {"now": now, "first": first, "last": last, "step": step})
         await self.settle()
 
     async def due(self, count: int, at: datetime, what: tuple[str, int, str], now: datetime) -> list[UUID]:
@@ -92,4 +95,6 @@ class Storm:
         """Let statistics be as they would be after a quiet hour."""
         async with self.engine.connect() as connection:
             autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await autocommit.execute(text("SET statement_timeout = 0"))
             await autocommit.execute(text("VACUUM (ANALYZE) messages"))
+            await autocommit.execute(text("RESET statement_timeout"))

@@ -134,7 +134,14 @@ async def test_a_look_at_what_is_due_reads_the_index_in_order_and_passes_over_no
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("ANALYZE messages"))
         query = f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {messages._DUE.text}"
-        facts = {"channel": "email", "urgency": Urgency.ROUTINE.value, "now": NOW, "limit": 200}
+        facts = {
+            "channel": "email",
+            "urgency": Urgency.ROUTINE.value,
+            "now": NOW,
+            "limit": 200,
+            "today": NOW,
+            "most": 10,
+        }
         plan = "\n".join(row[0] for row in await connection.execute(text(query), facts))
     assert "Index Scan using messages_due" in plan, plan
     (read,) = re.findall(r"messages_due on messages.*rows=([\d.]+) loops=1", plan)
