@@ -9,8 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import Path, Response
 from pydantic import ConfigDict, Field
 
-from services.notify.api.deps import ContainerDep, SignedInDep, WriteDep, documented, documented_write
-from services.notify.api.problems import problems
+from services.notify.api.deps import SignedInDep, WriteDep, documented, documented_write
 from services.notify.domain.endpoint import LONGEST_ENDPOINT, is_allowed
 from services.notify.domain.reason import Reason
 from services.notify.store import devices
@@ -87,10 +86,11 @@ class DevicesShown(Shown):
     "/key",
     summary="推送公钥 The key to subscribe with",
     response_model=PushKey,
-    responses=problems(Reason.PUSH_NOT_SET_UP),
+    **documented(Reason.PUSH_NOT_SET_UP),
 )
-async def push_key(parts: ContainerDep) -> PushKey:
+async def push_key(asker: SignedInDep) -> PushKey:
     """The key with which a browser subscribes; 404 where this system sends no pushes."""
+    parts = asker.parts
     if parts.settings.web_push_subject is None:
         raise Refused(Reason.PUSH_NOT_SET_UP)
     return PushKey(application_server_key=parts.application_server_key)

@@ -1,17 +1,19 @@
 """Where providers report: receipts and replies of text messages, events of WeChat, bounces of mail, and what a push showed.
 
-Each address carries the secret that the provider was told, for none of them signs what it sends; a push's report
-carries a token that its own content brought. A report is taken in whole or not at all, and answered as the provider
+Each address carries the secret that the provider was told, for only WeChat signs what it sends; a push's report carries
+a token that its own content brought. A report is taken in whole or not at all, and answered as the provider
 wants it, so that it does not come for ever: what cannot be told is passed over.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from email import message_from_string, policy
 from email.message import EmailMessage
+from hashlib import sha1
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Body, Path
+from fastapi import Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
@@ -232,14 +234,56 @@ async def tencent_reply(parts: ContainerDep, secret: Secret, given: TencentReply
     return JSONResponse({"result": 0, "errmsg": "OK"})
 
 
+@dataclass(frozen=True, slots=True)
+class WechatSignature:
+    """What WeChat puts into the query of every call: it signs with the token that it was told, our secret."""
+
+    signature: Annotated[str, Query(pattern=r"^[0-9a-f]{40}$", examples=["f464b24fc39322e44b38aa78f5edd27bd1441696"])]
+    timestamp: Annotated[str, Query(pattern=r"^[0-9]{1,12}$", examples=["1764000000"])]
+    nonce: Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[\w-]+$", examples=["1320562132"])]
+    openid: Annotated[str | None, Query(max_length=64)] = None
+    encrypt_type: Annotated[str | None, Query(max_length=16)] = None
+    msg_signature: Annotated[str | None, Query(max_length=64)] = None
+
+    def is_by(self, token: str) -> bool:
+        """Return whether whoever signed knows `token`: SHA-1 of the three, sorted, as WeChat has it."""
+        content = "".join(sorted((token, self.timestamp, self.nonce))).encode()
+        return same_secret(self.signature, sha1(content).hexdigest())  # noqa: S324 - WeChat's own way
+
+
+WechatCall = Annotated[WechatSignature, Depends()]
+Echo = Annotated[str, Query(max_length=64, pattern=r"^[\w-]+$", examples=["4375120948345356249"])]
+
+
+@router.get(
+    "/wechat_mini/{secret}/events",
+    summary="微信接入验证 WeChat's greeting",
+    responses={
+        200: {"description": "The echo.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **_DOCUMENTED,
+    },
+)
+async def wechat_greeting(parts: ContainerDep, secret: Secret, call: WechatCall, echostr: Echo) -> Response:
+    """Echo what WeChat sends when the address is entered there, with the secret as its token, and JSON as the format."""
+    _check(parts, secret)
+    if not call.is_by(secret):
+        raise Refused(Reason.NOT_FOUND)
+    return Response(echostr, media_type="text/plain")
+
+
 @router.post(
     "/wechat_mini/{secret}/events",
     summary="微信小程序事件 Events of WeChat",
-    responses={200: {"description": "Taken."}, **_DOCUMENTED},
+    responses={
+        200: {"description": "Taken.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **_DOCUMENTED,
+    },
 )
-async def wechat_events(parts: ContainerDep, secret: Secret, event: WechatEvent) -> Response:
-    """Take in what became of subscription messages; other events are passed over."""
+async def wechat_events(parts: ContainerDep, secret: Secret, call: WechatCall, event: WechatEvent) -> Response:
+    """Take in what became of subscription messages, signed by WeChat; other events are passed over."""
     _check(parts, secret)
+    if not call.is_by(secret):
+        raise Refused(Reason.NOT_FOUND)
     sent = event.List if event.Event == "subscribe_msg_sent_event" else ()
     await _take(
         parts,

@@ -71,10 +71,10 @@ async def test_what_cannot_be_pushed_to_is_refused(open_api: Caller, change: dic
 
 
 async def test_where_no_pushes_are_sent_nobody_can_subscribe(api: Caller) -> None:
-    for answer in (await api.client.get("/api/v1/push/key"), await register(api, subscription())):
+    for answer in (await api.get("/api/v1/push/key"), await register(api, subscription())):
         assert (answer.status_code, answer.json()["code"]) == (404, "push_not_set_up")
 
 
-async def test_the_key_to_subscribe_with_is_for_everybody(open_api: Caller) -> None:
-    answer = await open_api.client.get("/api/v1/push/key")
+async def test_the_key_to_subscribe_with_is_ours(open_api: Caller) -> None:
+    answer = await open_api.get("/api/v1/push/key")
     assert answer.json() == {"application_server_key": open_api.parts.application_server_key}
