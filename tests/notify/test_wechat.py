@@ -17,7 +17,7 @@ from services.notify.domain.message import Channel, Kind, Why
 from services.notify.domain.outcome import Verdict
 from services.notify.domain.wechat import Misfit, WechatTemplate, check, data_of, fitted
 from services.notify.settings import NotifySettings
-from services.notify.store import bindings, receipts
+from services.notify.store import bindings, receipts, recipients
 from services.notify.ways import Means, ways_out
 from services.sink.faults import Fault, Plan
 from services.sink.main import Sink
@@ -376,7 +376,7 @@ async def test_whoever_is_erased_is_not_to_be_found_on_any_channel(stage: Stage)
     await stage.consent(2)
     async with stage.town.engine.begin() as tx:
         await receipts.note_phone(tx, b"x", RESIDENT, stage.town.clock())
-        await bindings.erase(tx, RESIDENT)
+        await recipients.erase(tx, RESIDENT, stage.town.clock())
     for table in ("bindings", "push_subscriptions", "consents", "phones"):
         rows = await stage.town.rows(f"SELECT account_id FROM {table}")
         assert [row.account_id for row in rows] == ([NEIGHBOUR] if table == "bindings" else [])

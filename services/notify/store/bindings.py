@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.message import Channel
-from services.notify.tables import bindings, consents, phones, push_subscriptions
+from services.notify.tables import bindings
 from shared.sealing import CannotOpen
 from shared.strongbox import Strongbox
 
@@ -154,9 +154,3 @@ async def bound_channels(connection: AsyncConnection, account_id: UUID) -> Seque
 
 def _whose(whose: tuple[UUID, Channel], template: str) -> dict[str, object]:
     return {"account_id": whose[0], "channel": whose[1].value, "template": template}
-
-
-async def erase(tx: AsyncConnection, account_id: UUID) -> None:
-    """Delete everything by which an account can be found again on a channel: addresses, devices, consents, its number."""
-    for table in (bindings, push_subscriptions, consents, phones):
-        await tx.execute(delete(table).where(table.c.account_id == account_id))
