@@ -7,10 +7,8 @@ wants it, so that it does not come for ever: what cannot be told is passed over.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email import message_from_string, policy
-from email.message import EmailMessage
 from hashlib import sha1
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Body, Depends, Path, Query
@@ -20,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from services.notify.api.deps import Container, ContainerDep
 from services.notify.api.problems import problems
 from services.notify.commands.receive import receive, reply
+from services.notify.domain.bounce import of_bounce
 from services.notify.domain.message import Channel, Evidence
 from services.notify.domain.reason import Reason
 from services.notify.domain.receipt import Receipt, TextReply
@@ -305,7 +304,7 @@ async def wechat_events(parts: ContainerDep, secret: Secret, call: WechatCall, e
 async def bounces(parts: ContainerDep, secret: Secret, bounce: Bounce) -> Response:
     """Take in a delivery status notification: what could not be delivered, or was. One that is none is passed over."""
     _check(parts, secret)
-    await _take(parts, [one for one in [_of_bounce(bounce.raw)] if one is not None])
+    await _take(parts, [one for one in [of_bounce(bounce.raw)] if one is not None])
     return Response(status_code=204)
 
 
@@ -368,39 +367,3 @@ def _uuid(text: str) -> UUID | None:
 def _e164(number: str) -> str:
     digits = number.strip().lstrip("+").removeprefix("00")
     return f"+{digits}" if len(digits) > 11 else f"+86{digits}"
-
-
-def _of_bounce(raw: str) -> Receipt | None:
-    """Return what a notification says of one of our mails, by the Message-ID that it brings back."""
-    try:
-        notification = message_from_string(raw, policy=policy.default)
-        fields, ours = _status(notification), _original(notification)
-    except (ValueError, LookupError, TypeError):
-        return None
-    action, status = fields.get("action", ""), fields.get("status", "")
-    message_id = _uuid(ours.strip().lstrip("<").partition("@")[0])
-    if message_id is None or action not in {"failed", "delivered"}:
-        return None
-    evidence = Evidence.DELIVERED if action == "delivered" else None
-    return Receipt(provider="smtp", message_id=message_id, reference=None, evidence=evidence, code=status[:16])
-
-
-def _status(notification: EmailMessage) -> dict[str, str]:
-    """Return the fields of the first recipient in the machine-readable part."""
-    for part in notification.walk():
-        if part.get_content_type() == "message/delivery-status":
-            blocks: Any = part.get_payload()
-            found = [{name.lower(): str(value) for name, value in block.items()} for block in blocks]
-            return next(({**one, "action": one["action"].strip().lower()} for one in found if "action" in one), {})
-    return {}
-
-
-def _original(notification: EmailMessage) -> str:
-    """Return the Message-ID of the mail that it is about."""
-    for part in notification.walk():
-        if part.get_content_type() == "text/rfc822-headers":
-            return str(message_from_string(str(part.get_content()), policy=policy.default)["Message-ID"] or "")
-        if part.get_content_type() == "message/rfc822":
-            inner: Any = part.get_payload()
-            return str(inner[0]["Message-ID"] or "")
-    return ""
