@@ -96,6 +96,13 @@ class Stage:
         await self.until(lambda: len(self.town.mailbox.seen) >= count)
         assert len(self.town.mailbox.seen) == count
 
+    async def entries(self, count: int) -> None:
+        """Wait for so many messages in the inboxes: each channel goes at its own pace."""
+        for _ in range(200):
+            if len(await self.town.inbox()) >= count:
+                return
+            await asyncio.sleep(0.05)
+
 
 @pytest.fixture
 async def stage(town: Town, key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
@@ -155,6 +162,7 @@ async def test_events_become_messages_whatever_dies_around_the_worker(stage: Sta
         await admin.dispose()
         await stage.publish(stage.feed.tell(stage.booked()))
         await stage.mails(4)
+        await stage.entries(4)
 
     states = await stage.town.rows("SELECT kind, state, count(*) FROM messages GROUP BY 1, 2 ORDER BY 1, 2")
     assert [tuple(row) for row in states] == [("confirmation", "sent", 8), ("reminder", "planned", 16)]
