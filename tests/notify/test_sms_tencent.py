@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.notify.channels.carrier import TextMessage
+from services.notify.channels.rehearsal import Rehearsing
 from services.notify.channels.sms_aliyun import AliyunSms
 from services.notify.channels.sms_tencent import Call, TencentAccount, TencentSms, outcome_of
 from services.notify.compose import Composer
@@ -190,7 +191,9 @@ async def test_the_setting_chooses_the_provider(town: Town, chosen: dict[str, An
             clock=system_clock,
         )
     )
-    assert isinstance(found[Channel.SMS].carrier, carrier)
+    found_carrier = found[Channel.SMS].carrier
+    assert isinstance(found_carrier, Rehearsing)
+    assert isinstance(found_carrier.real, carrier)
     if chosen:
         with pytest.raises(ValueError, match="NOTIFY_SMS_APP_ID"):
             NotifySettings(**{**given, "sms_app_id": ""})

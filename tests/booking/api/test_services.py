@@ -91,7 +91,7 @@ async def test_a_cursor_of_another_list_is_refused(api: Caller) -> None:
 async def test_a_service_shows_the_rules_that_will_apply(api: Caller) -> None:
     shown = town.read(ServiceWithPolicy, await api.get("/api/v1/services/timed-entry"))
     policy = make.policy()
-    assert shown.policy.release.model_dump(mode="json") == {"days_before": 7, "at": "07:00"}
+    assert shown.policy.release.model_dump(mode="json") == {"days_before": 7, "at": "07:00", "later": []}
     assert set(shown.policy.documents) == policy.documents
     assert set(shown.policy.parties) == policy.parties
     assert shown.policy.reminders == list(policy.reminders)
