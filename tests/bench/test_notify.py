@@ -38,8 +38,8 @@ DUE = 20_000
 FEW, MANY = 20_000, 2_000_000
 LEAST_A_SECOND = 2_000
 LEAST_OF_FEW = 0.8
-TIMES_THE_YARDSTICK = 2
-"""Forty was hoped for; against a store without a network, whose jobs do nothing, it is what it is, and is printed."""
+TIMES_THE_YARDSTICK = 40
+"""Not reached yet: the yardstick's store is a file without a network and its jobs do nothing. The lane says so."""
 JOBS = 2_000
 ROUNDS = 3
 REMINDER = ("reminder", 1440, "sms")
