@@ -35,7 +35,7 @@ from services.booking.api.deps import BEARER, BIRTH_DATE_TRIES, LOGIN_TRIES, PAS
 from services.booking.api.problems import DOCS, TABLE
 from services.booking.api.words.facts import VOCABULARY
 from services.booking.commands.catalogue_cache import CatalogueCache
-from services.booking.commands.desk import Desk
+from services.booking.commands.desk import FLIGHTS, Desk
 from services.booking.commands.desk import Limits as DeskLimits
 from services.booking.settings import BookingSettings
 from services.booking.store.catalogue import read_catalogue
@@ -215,7 +215,7 @@ async def _build(stack: AsyncExitStack, settings: BookingSettings, clock: Clock,
     )
     stack.push_async_callback(engine.dispose)
     desk_engine = create_engine(
-        settings.database_url, application_name="booking-desk", pool_size=1, server_settings=DESK_SESSION
+        settings.database_url, application_name="booking-desk", pool_size=FLIGHTS, server_settings=DESK_SESSION
     )
     stack.push_async_callback(desk_engine.dispose)
     await wait_until_ready(engine, READY_SECONDS)

@@ -1,8 +1,8 @@
 """The desk: every command that touches capacity goes through here, in batches.
 
 Gather the facts for a batch under the locks of its slots, decide each request in order and purely, keep all decisions
-with their events and answers in one commit, answer each. A batch is whatever waited while the last one was in flight:
-there is no timer, so a lone request waits for nobody, and a release rush shares its locks and its flush to disk.
+with their events and answers in one commit, answer each. A batch is whatever waited until the one before had its locks: there is no timer,
+so a lone request waits for nobody, and a release rush shares its locks and its flush to disk.
 
 What the desk promises:
 - Nobody is answered before the commit.
@@ -52,6 +52,9 @@ from shared.web.problems import Answer
 
 ALONE_ATTEMPTS = 3
 """How often a request is served alone before the desk gives up on it."""
+
+FLIGHTS = 2
+"""Batches in flight at once: one that PostgreSQL works on, one that this process reads, decides or answers."""
 
 Lock = Callable[[Connection, Wanted], Awaitable[list[Slot]]]
 """How slots and people are locked; see `store.gathering.take_locks`."""
@@ -130,7 +133,10 @@ class Desk:
         self._lock = lock
         self.chance = secure_chance
         self._waiting: deque[_Asked] = deque()
-        self._draining: asyncio.Task[None] | None = None
+        self._flights: set[asyncio.Task[None]] = set()
+        self._locking: asyncio.Task[None] | None = None
+        self._keys_in_flight: set[tuple[UUID, str]] = set()
+        self._called = False
         self._closed = False
 
     async def ask(self, request: Request, render: Render) -> Answer:
@@ -143,41 +149,69 @@ class Desk:
         """
         if self._closed or len(self._waiting) >= self._limits.bound:
             raise Refused(Reason.BUSY, retry_after_seconds=1)
-        asked = _Asked(request, render, asyncio.get_running_loop().create_future(), time.monotonic())
+        loop = asyncio.get_running_loop()
+        asked = _Asked(request, render, loop.create_future(), time.monotonic())
         self._waiting.append(asked)
-        if self._draining is None or self._draining.done():
-            self._draining = asyncio.create_task(self._drain(), name="desk")
+        if not self._called:  # soon, not now: whoever is read in the same turn of the loop rides in the same batch
+            self._called = True
+            loop.call_soon(self._begin)
         return await asked.answer
 
     async def close(self) -> None:
         """Serve whoever waits; refuse newcomers."""
         self._closed = True
-        if self._draining is not None:
-            await self._draining
+        self._begin()
+        while self._flights:
+            await asyncio.wait(self._flights)
 
-    async def _drain(self) -> None:
-        while self._waiting:
+    def _begin(self) -> None:
+        """Begin the next batch, if one may begin.
+
+        The one before must have its locks already, so that of two batches that want one slot the earlier is served
+        first; and no more are in flight than `FLIGHTS`. While PostgreSQL works on one, the next is read and decided.
+        """
+        self._called = False
+        while self._waiting and self._locking is None and len(self._flights) < FLIGHTS:
+            waiting = len(self._waiting)
             batch = self._next_batch()
-            if not batch:
-                continue
-            try:
-                await self._serve(batch)
-            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the desk goes on
-                if len(batch) > 1 and not isinstance(error, _Uncertain) and not is_unavailable(error):
-                    for asked in batch:
-                        await self._serve_alone(asked)
-                elif len(batch) == 1 and _worth_another_try(error):
-                    await self._serve_alone(batch[0])
-                else:
-                    for asked in batch:
-                        asked.settle(_told(error))
+            if batch:
+                keys = {(key.account_id, key.key) for asked in batch if (key := asked.request.key) is not None}
+                self._keys_in_flight |= keys
+                self._locking = asyncio.create_task(self._fly(batch, keys), name="desk")
+                self._flights.add(self._locking)
+            elif len(self._waiting) == waiting:
+                return  # the next one's key is in flight: its end begins the next batch
+
+    def _has_locks(self) -> None:
+        if self._locking is asyncio.current_task():
+            self._locking = None
+            self._begin()
+
+    async def _fly(self, batch: list[_Asked], keys: set[tuple[UUID, str]]) -> None:
+        """Serve a batch and settle whoever is in it, whatever happens."""
+        try:
+            await self._serve(batch)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the desk goes on
+            if len(batch) > 1 and not isinstance(error, _Uncertain) and not is_unavailable(error):
+                for asked in batch:
+                    await self._serve_alone(asked)
+            elif len(batch) == 1 and _worth_another_try(error):
+                await self._serve_alone(batch[0])
+            else:
+                for asked in batch:
+                    asked.settle(_told(error))
+        finally:
+            self._keys_in_flight -= keys
+            self._flights = {one for one in self._flights if one is not asyncio.current_task()}
+            self._has_locks()
+            self._begin()
 
     def _next_batch(self) -> list[_Asked]:
         """Take whoever waits, in order.
 
         Whoever waited too long is told so, and whoever has gone away is dropped. A request that is sent again while it
-        waits is told what the first one is told. Another request under its key is kept out of the batch, so that it
-        finds the first one's answer.
+        waits is told what the first one is told. Another request under its key, or under one in flight, is kept out of
+        the batch, so that it finds the first one's answer.
         """
         batch: list[_Asked] = []
         first_of: dict[tuple[UUID, str], _Asked] = {}
@@ -185,6 +219,8 @@ class Desk:
         while self._waiting and len(batch) < self._limits.batch:
             key = self._waiting[0].request.key
             name = None if key is None else (key.account_id, key.key)
+            if name in self._keys_in_flight:
+                break
             first = None if name is None else first_of.get(name)
             if first is not None and not self._waiting[0].is_repeat_of(first):
                 break
@@ -258,6 +294,7 @@ class Desk:
             keys=[request.key for request in requests if request.key is not None],
         )
         slots = await self._lock(tx, wanted)
+        self._has_locks()
         facts = Facts(
             now=self._clock(),
             catalogue=self._catalogue.current,
