@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk, Limits
@@ -23,7 +23,7 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
 from services.booking.domain.request import Actor, Alter, Book, Key
 from services.booking.domain.slot import Slot
-from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
+from services.booking.store.gathering import READ_SLOTS_UNLOCKED, Wanted, take_locks
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
 from shared.db import create_engine
@@ -96,6 +96,33 @@ async def test_a_rush_sells_exactly_what_there_is(city: City) -> None:
     assert Counter(answer.status for answer in answers) == {201: 50, 409: 550}
     assert await world.audit(city.engine) == CLEAN
     assert await states(city.engine) == {"confirmed": 50}
+
+
+async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_locks_first(city: City) -> None:
+    slots = [make.slot(starts_at=make.slot().starts_at + timedelta(hours=n), capacity=5) for n in range(6)]
+    slots = [replace(one, ends_at=one.starts_at + timedelta(minutes=30), bookable_from=make.NOW) for one in slots]
+    await world.put_slots(city.engine, *slots)
+    residents = await world.put_residents(city.engine, 40)
+    locking, at_once, flights = 0, 0, 0
+
+    async def lock(tx: AsyncConnection, wanted: Wanted) -> list[Slot]:
+        nonlocal locking, at_once, flights
+        locking += 1
+        at_once, flights = max(at_once, locking), max(flights, len(desk._flights))
+        found = await take_locks(tx, wanted)
+        locking -= 1
+        return found
+
+    desk = city.another(lock=lock)
+    for slot in slots:
+        asked = []
+        for one in residents:
+            asked.append(asyncio.create_task(desk.ask(wish(one, slot), render)))
+            await asyncio.sleep(0.001)
+        answers = await asyncio.gather(*asked)
+        assert [answer.status for answer in answers] == [201] * 5 + [409] * 35, "first come, first served"
+    assert (at_once, flights) == (1, 2)
+    await desk.close()
 
 
 async def race(city: City, desks: tuple[Desk, Desk], rounds: int) -> list[tuple[int, int]]:
