@@ -9,6 +9,7 @@ repetition by `client_msg_id` for ten minutes, and WeCom one by its content for 
 enough to send again after silence, so a mini-program's or official account's message without an answer is in doubt.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -115,16 +116,16 @@ class AppMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
+class Post(ABC):
     """One API's way of sending: its path, its body, and whether it is safe to repeat a call without an answer."""
 
     path: str
     repeatable: bool = False
     needs_consent: bool = False
 
+    @abstractmethod
     def body(self, letter: AppMessage, address: str, **facts: Any) -> dict[str, Any]:
         """Return what is posted."""
-        raise NotImplementedError
 
 
 class MiniProgram(Post):
