@@ -1,5 +1,6 @@
 """Four hundred days on the test's own clock: nothing planned is dropped by a clean-up, and a clock that steps back sends
-nothing twice. `make chaos` lives all of them, `make test` the first twenty.
+nothing twice. `make chaos` lives all of them, and five weeks more, in which the rows of the first days are forgotten;
+`make test` lives twenty-five with everything forgotten fifty times as soon.
 """
 
 from collections import Counter
@@ -18,7 +19,7 @@ from tests.notify.town import Town
 
 HOURS = 12
 SHORT = Keep(contacts=timedelta(days=2), words=timedelta(days=4), rows=timedelta(days=8))
-"""In twenty days as much is forgotten as in four hundred by the city's own rule."""
+"""In twenty-five days more is forgotten than in four hundred by the city's own rule."""
 
 
 @dataclass(slots=True)
@@ -88,7 +89,8 @@ async def live(town: Town, days: int, keep: Keep) -> None:
         await year.day(number)
         now = await year.planned()
         (gone,) = await town.rows(
-            "SELECT count(*) FROM unnest(CAST(:ids AS uuid[])) id WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = id)",
+            "SELECT count(*) FROM unnest(CAST(:ids AS uuid[])) AS w(id)"
+            " WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = w.id)",
             ids=list(waiting),
         )
         assert gone[0] == 0, "what was planned yesterday was forgotten overnight"
@@ -96,20 +98,25 @@ async def live(town: Town, days: int, keep: Keep) -> None:
     by_id = Counter(str(mail["Message-ID"]) for mail in town.mailbox.seen)
     assert max(by_id.values()) == 1, "sent twice"
     (left,) = await town.rows("SELECT count(*) FROM messages")
-    (counted,) = await town.rows("SELECT coalesce(sum(messages), 0), count(*) FROM message_statistics")
+    (counted,) = await town.rows("SELECT coalesce(sum(messages), 0) FROM message_statistics")
     made = await town.rows("SELECT count(*) FROM messages WHERE due_at < :now AND state = 'planned'", now=town.clock())
     assert made[0][0] == 0, "everything whose time had come was worked on"
-    assert left[0] > 0
-    assert counted[0] >= days, "and much was forgotten, but for its count"
+    # of each day's booking at least the confirmation, on three channels, was told, and is forgotten but for its count
+    told_and_over = (days - keep.rows.days) * 3
+    assert counted[0] >= told_and_over > 0, "what was of use is forgotten, but for its count"
     sent = await town.rows("SELECT sum(messages) FROM message_statistics WHERE channel = 'email' AND state = 'sent'")
     still = await town.rows("SELECT count(*) FROM messages WHERE channel = 'email' AND state = 'sent'")
     assert sent[0][0] + still[0][0] == len(town.mailbox.seen), "every mail is in the rows or in the counts"
+    print(
+        f"\n  {days} days: {len(town.mailbox.seen):,} mails, none twice; {counted[0]:,} messages forgotten but for"
+        f" their count, {left[0]:,} kept, {len(waiting):,} of them still to come"
+    )
 
 
-async def test_twenty_days(town: Town) -> None:
-    await live(town, 20, SHORT)
+async def test_twenty_five_days(town: Town) -> None:
+    await live(town, 25, SHORT)
 
 
 @pytest.mark.chaos
 async def test_four_hundred_days(town: Town) -> None:
-    await live(town, 400, Keep())
+    await live(town, 435, Keep())
