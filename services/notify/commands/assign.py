@@ -1,18 +1,18 @@
 """Who carries what: the messages about to be sent are dealt to a channel's providers, in the transaction that starts them.
 
-By each provider's share as it stands; one message to a provider on trial; none beyond a provider's limit, of which the
+By each provider's share as it stands; to a provider on trial as many as its trial has; none beyond a provider's limit, of which the
 urgent lane has a part to itself. Whoever gets no provider is given back and comes again by itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from services.notify.domain.dispatch import Due, Move
 from services.notify.domain.lifecycle import Action
 from services.notify.domain.message import Channel, Urgency, Why
-from services.notify.domain.provider import Breaker, Health, Measures, choose, judge, shares, well
+from services.notify.domain.provider import Breaker, Measures, choose, judge, shares, well
 from services.notify.store import providers
 from services.notify.store.database import Connection
 
@@ -53,10 +53,12 @@ async def deal(
     healths = await providers.standing(tx, of.channel.value)
     given: list[tuple[Due, str]] = []
     rest = list(ready)
-    if rest and any(_on_trial(healths.get(name)) for name in of.names):
-        probe = await providers.take_probe(tx, of.channel.value, of.names, now)
-        if probe is not None:
-            given.append((rest.pop(0), probe))
+    for name in of.names:
+        health = healths.get(name)
+        if rest and health is not None and health.awaits_trial:
+            count = await providers.take_trial(tx, health, len(rest), now)
+            given += [(due, name) for due in rest[:count]]
+            rest = rest[count:]
     shares_of = shares(of.names, healths)
     if not shares_of:
         return Dealt(given, [_wait(due, Why.PROVIDER_RESTS, now + REST) for due in rest])
@@ -71,23 +73,21 @@ async def deal(
 
 async def judge_all(tx: Connection, of: Providers, now: datetime, measures: Measures) -> int:
     """Look at each provider's last minute and change what must be changed; return how many changes there were."""
-    if not await providers.lock(tx):
+    if not await providers.lock(tx, of.channel.value):
         return 0
-    healths = await providers.standing(tx, of.channel.value)
-    if len(of.names) == 1:
-        measures = replace(measures, open_at=measures.open_alone_at)
+    known = await providers.standing(tx, of.channel.value)
+    standing = {name: known.get(name) or well(name, of.channel.value, now - measures.step_every) for name in of.names}
     changed = 0
-    for name in of.names:
-        health = healths.get(name) or well(name, of.channel.value, now - measures.step_every)
+    for name, health in standing.items():
         since = now - measures.window
         if health.breaker is not Breaker.OPEN:
             since = max(since, health.probed_at or since)
-        if health.breaker is Breaker.HALF_OPEN and health.probed_at is None:
-            continue
+        alone = all(one.breaker is not Breaker.CLOSED for other, one in standing.items() if other != name)
         measured = await providers.measure(tx, health, since, now, measures)
-        change = judge(health, measured, now, measures)
+        change = judge(health, measured, now, measures, alone=alone)
         if change is not None:
             await providers.keep(tx, change, now)
+            standing[name] = change.after
             changed += 1
     return changed
 
@@ -108,10 +108,6 @@ async def _within(
         for place, due in enumerate(late, start=1)
     ]
     return [*urgent[:first], *others[:second]], held
-
-
-def _on_trial(health: Health | None) -> bool:
-    return health is not None and health.breaker is Breaker.HALF_OPEN and health.probed_at is None
 
 
 def _wait(due: Due, why: Why, until: datetime) -> Move:

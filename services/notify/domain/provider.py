@@ -4,7 +4,11 @@ The law: a provider is judged by what it did in the last minute, failing and bei
 that does not come in time is as bad as a refusal. The first of a channel's providers carries everything while it is
 well; what it loses of its weight goes to the next. At half of its attempts bad it is left alone (`open`), after a while
 given a single message (`half_open`), and only that one's success brings it back, a quarter of the traffic at a time.
-Where nobody could take over, a provider is left alone only when next to nothing gets through: half is better than none.
+
+Where nobody could take over, the breaker slows and never stops. It opens only when nothing at all gets through; however
+much is bad, what does get through is better than none. It is tried again after seconds, each time with twice as many
+messages up to a bound, and the first of them that gets through brings everything back. A trial of which nothing is heard,
+because its messages were withdrawn or their worker died, is begun anew: no trial holds a channel up.
 Every change is a row with its reason and the figures it was decided on.
 """
 
@@ -29,22 +33,29 @@ class Reason(StrEnum):
     COOLED = "cooled"
     PROBE_PASSED = "probe_passed"
     PROBE_FAILED = "probe_failed"
+    PROBE_UNHEARD = "probe_unheard"
     RECOVERING = "recovering"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What counts as bad, and how much of it is too much."""
+    """What counts as bad, how much of it is too much, and how a provider is tried that was left alone.
+
+    `pause_alone` and `largest_trial` are for a provider for which nobody could take over; `patience` is for how long a
+    trial is waited for.
+    """
 
     window: timedelta = timedelta(seconds=60)
     slow_answer: timedelta = timedelta(seconds=5)
     slow_receipt: timedelta = timedelta(seconds=20)
     least_attempts: int = 10
     open_at: float = 0.5
-    open_alone_at: float = 0.9
     notice_at: float = 0.1
     first_pause: timedelta = timedelta(seconds=20)
     longest_pause: timedelta = timedelta(minutes=5)
+    pause_alone: timedelta = timedelta(seconds=5)
+    largest_trial: int = 16
+    patience: timedelta = timedelta(seconds=30)
     step: float = 0.25
     step_every: timedelta = timedelta(seconds=10)
 
@@ -53,8 +64,8 @@ class Measures:
 class Health:
     """How a provider stands.
 
-    `since`: when that last changed; `probed_at`: when the one message of its trial was begun, before which nothing
-    counts any more once it has passed.
+    `since`: when that last changed; `probed_at`: when its trial was begun, before which nothing counts any more once it
+    has passed; `trial`: how many messages its trial has; `given`: how many of those it was given already.
     """
 
     provider: str
@@ -64,15 +75,31 @@ class Health:
     since: datetime
     pause: timedelta
     probed_at: datetime | None = None
+    trial: int = 1
+    given: int = 0
+
+    @property
+    def awaits_trial(self) -> bool:
+        """Whether it may be given messages of a trial."""
+        return self.breaker is Breaker.HALF_OPEN and self.given < self.trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Attempts of the window that can be judged already, and how many of them failed or were slow."""
+    """Attempts of the window that can be judged already, and how many of them failed or were slow.
+
+    `pending` were taken, and it is too early to say whether their receipts are late.
+    """
 
     attempts: int = 0
     failed: int = 0
     slow: int = 0
+    pending: int = 0
+
+    @property
+    def through(self) -> int:
+        """How many were answered, however slowly."""
+        return self.attempts - self.failed + self.pending
 
     @property
     def bad(self) -> float:
@@ -102,33 +129,35 @@ def well(provider: str, channel: str, now: datetime) -> Health:
     )
 
 
-def judge(health: Health, measured: Measured, now: datetime, measures: Measures) -> Change | None:
-    """Return how a provider's standing changes, or None. In `half_open`, `measured` is of its trial alone."""
+def judge(health: Health, measured: Measured, now: datetime, measures: Measures, *, alone: bool) -> Change | None:
+    """Return how a provider's standing changes, or None.
+
+    `alone`: no other of its channel takes messages. In `half_open`, `measured` is of its trial.
+    """
     match health.breaker:
         case Breaker.CLOSED:
-            return _closed(health, measured, now, measures)
-        case Breaker.OPEN if now - health.since >= health.pause:
-            after = replace(health, breaker=Breaker.HALF_OPEN, since=now, probed_at=None)
-            return Change(before=health, after=after, why=Reason.COOLED, measured=measured)
-        case Breaker.HALF_OPEN if measured.attempts:
-            return _probed(health, measured, now, measures)
+            return _closed(health, measured, now, measures, alone=alone)
+        case Breaker.OPEN if now - health.since >= (min(health.pause, measures.pause_alone) if alone else health.pause):
+            return Change(before=health, after=_tried(health, now), why=Reason.COOLED, measured=measured)
+        case Breaker.HALF_OPEN if health.probed_at is not None:
+            return _on_trial(health, measured, now, measures, alone=alone)
     return None
 
 
-def _closed(health: Health, measured: Measured, now: datetime, measures: Measures) -> Change | None:
-    if measured.attempts >= measures.least_attempts and measured.bad >= measures.open_at:
+def _tried(health: Health, now: datetime) -> Health:
+    return replace(health, breaker=Breaker.HALF_OPEN, since=now, probed_at=None, given=0)
+
+
+def _closed(health: Health, measured: Measured, now: datetime, measures: Measures, *, alone: bool) -> Change | None:
+    enough = measured.attempts >= measures.least_attempts
+    if enough and (not measured.through if alone else measured.bad >= measures.open_at):
         why = Reason.FAILING if measured.failed >= measured.slow else Reason.SLOW
-        after = replace(health, breaker=Breaker.OPEN, weight=0.0, since=now, probed_at=None)
+        after = replace(health, breaker=Breaker.OPEN, weight=0.0, since=now, probed_at=None, trial=1)
         return Change(before=health, after=after, why=why, measured=measured)
-    noticed = measured.attempts >= measures.least_attempts and measured.bad >= measures.notice_at
-    target = round((1 - measured.bad) ** 2, 1) if noticed else 1.0
+    target = round((1 - measured.bad) ** 2, 1) if enough and measured.bad >= measures.notice_at else 1.0
     if target <= health.weight - measures.notice_at:
-        return Change(
-            before=health,
-            after=replace(health, weight=target, since=now),
-            why=Reason.DEGRADED,
-            measured=measured,
-        )
+        after = replace(health, weight=target, since=now)
+        return Change(before=health, after=after, why=Reason.DEGRADED, measured=measured)
     if health.weight < target and now - health.since >= measures.step_every:
         weight = min(target, health.weight + measures.step)
         pause = measures.first_pause if weight >= 1.0 else health.pause
@@ -137,13 +166,23 @@ def _closed(health: Health, measured: Measured, now: datetime, measures: Measure
     return None
 
 
-def _probed(health: Health, measured: Measured, now: datetime, measures: Measures) -> Change:
-    if measured.bad:
-        pause = min(health.pause * 2, measures.longest_pause)
-        after = replace(health, breaker=Breaker.OPEN, since=now, pause=pause, probed_at=None)
+def _on_trial(health: Health, measured: Measured, now: datetime, measures: Measures, *, alone: bool) -> Change | None:
+    assert health.probed_at is not None, "asked only of a trial that was begun"
+    waited = now - health.probed_at >= measures.patience
+    passed = measured.through > 0 if alone else measured.attempts > 0 and not measured.bad
+    failed = measured.failed > 0 and (waited or measured.failed >= health.given) if alone else measured.bad > 0
+    larger = min(2 * health.trial, measures.largest_trial) if alone else 1
+    if passed:
+        after = replace(health, breaker=Breaker.CLOSED, weight=measures.step, since=now, trial=1, given=0)
+        return Change(before=health, after=after, why=Reason.PROBE_PASSED, measured=measured)
+    if failed:
+        pause = health.pause if alone else min(health.pause * 2, measures.longest_pause)
+        after = replace(health, breaker=Breaker.OPEN, since=now, pause=pause, probed_at=None, trial=larger, given=0)
         return Change(before=health, after=after, why=Reason.PROBE_FAILED, measured=measured)
-    after = replace(health, breaker=Breaker.CLOSED, weight=measures.step, since=now)
-    return Change(before=health, after=after, why=Reason.PROBE_PASSED, measured=measured)
+    if waited:
+        after = replace(_tried(health, now), trial=larger)
+        return Change(before=health, after=after, why=Reason.PROBE_UNHEARD, measured=measured)
+    return None
 
 
 def shares(in_order: Sequence[str], healths: Mapping[str, Health]) -> dict[str, float]:

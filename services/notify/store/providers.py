@@ -1,6 +1,5 @@
 """How the providers of a channel stand: read before each start, judged from the attempts themselves, every change kept."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, text
@@ -13,20 +12,27 @@ from services.notify.tables import provider_changes, providers
 RECEIPTS_OWED = timedelta(days=1)
 """A provider whose last receipt is older sends none, and is not measured by them."""
 
-_PROBE = text("""
-    UPDATE providers SET probed_at = :now
-    WHERE channel = :channel AND provider = ANY(CAST(:names AS text[])) AND breaker = 'half_open' AND probed_at IS NULL
-    RETURNING provider
+_TRIAL = text("""
+    WITH room AS (
+      SELECT channel, provider, least(trial - given, :wanted) AS more FROM providers
+      WHERE channel = :channel AND provider = :provider AND breaker = 'half_open' AND given < trial
+      FOR UPDATE
+    )
+    UPDATE providers p SET given = p.given + room.more, probed_at = coalesce(p.probed_at, :now)
+    FROM room WHERE p.channel = room.channel AND p.provider = room.provider
+    RETURNING room.more
 """)
 
 _MEASURE = text("""
     SELECT count(*) FILTER (WHERE judged) AS attempts, count(*) FILTER (WHERE failed) AS failed,
-           count(*) FILTER (WHERE slow AND NOT failed) AS slow, max(received_at) AS receipt_at
+           count(*) FILTER (WHERE slow AND NOT failed) AS slow, count(*) FILTER (WHERE taken AND NOT judged) AS pending,
+           -- what was learned by asking about an attempt without an answer is no receipt, and owes none
+           max(received_at) FILTER (WHERE taken AND received_at >= finished_at) AS receipt_at
     FROM (
-      SELECT received_at, failed, slow,
+      SELECT received_at, finished_at, taken, failed, slow,
              failed OR slow OR received_at IS NOT NULL OR NOT (taken AND :receipts) AS judged
       FROM (
-        SELECT a.received_at, a.verdict, a.verdict = 'accepted' AS taken,
+        SELECT a.received_at, a.finished_at, a.verdict = 'accepted' AS taken,
                coalesce(a.verdict = 'unknown' OR (a.verdict = 'temporary' AND a.why LIKE 'provider!_%' ESCAPE '!'), false)
                  AS failed,
                a.finished_at - a.started_at >= :slow_answer
@@ -62,20 +68,22 @@ async def standing(tx: AsyncConnection, channel: str) -> dict[str, Health]:
             since=row.since,
             pause=timedelta(seconds=row.pause_seconds),
             probed_at=row.probed_at,
+            trial=row.trial,
+            given=row.given,
         )
         for row in rows
     }
 
 
-async def take_probe(tx: AsyncConnection, channel: str, names: Sequence[str], now: datetime) -> str | None:
-    """Return a provider whose single trial message is now this caller's to give; None where there is none."""
-    facts = {"channel": channel, "names": list(names), "now": now}
-    return (await tx.execute(_PROBE, facts)).scalars().first()
+async def take_trial(tx: AsyncConnection, health: Health, wanted: int, now: datetime) -> int:
+    """Return how many of `wanted` messages of a provider's trial are now this caller's to give."""
+    facts = {"channel": health.channel, "provider": health.provider, "wanted": wanted, "now": now}
+    return (await tx.execute(_TRIAL, facts)).scalar_one_or_none() or 0
 
 
-async def lock(tx: AsyncConnection) -> bool:
-    """Let one worker judge at a time: return whether it is this one, until the commit."""
-    query = select(func.pg_try_advisory_xact_lock(func.hashtext("notify.providers")))
+async def lock(tx: AsyncConnection, channel: str) -> bool:
+    """Let one worker judge a channel at a time: return whether it is this one, until the commit."""
+    query = select(func.pg_try_advisory_xact_lock(func.hashtext(f"notify.providers.{channel}")))
     return bool((await tx.execute(query)).scalar_one())
 
 
@@ -95,7 +103,7 @@ async def measure(tx: AsyncConnection, health: Health, since: datetime, now: dat
     found = (await tx.execute(_MEASURE, facts)).one()
     if found.receipt_at is not None:
         await _note_receipt(tx, health, found.receipt_at)
-    return Measured(attempts=found.attempts, failed=found.failed, slow=found.slow)
+    return Measured(attempts=found.attempts, failed=found.failed, slow=found.slow, pending=found.pending)
 
 
 async def _note_receipt(tx: AsyncConnection, health: Health, at: datetime) -> None:
@@ -153,4 +161,6 @@ def _columns(health: Health) -> dict[str, object]:
         "since": health.since,
         "pause_seconds": round(health.pause.total_seconds()),
         "probed_at": health.probed_at,
+        "trial": health.trial,
+        "given": health.given,
     }

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
 )
@@ -24,7 +25,9 @@ providers = Table(
     Column("weight", Double, nullable=False),
     Column("since", moment, nullable=False),
     Column("pause_seconds", Integer, nullable=False),
-    Column("probed_at", moment, nullable=True, comment="When the single message of a half-open breaker was begun."),
+    Column("probed_at", moment, nullable=True, comment="When the trial of a half-open breaker was begun."),
+    Column("trial", SmallInteger, nullable=False, server_default="1", comment="How many messages its trial has."),
+    Column("given", SmallInteger, nullable=False, server_default="0", comment="How many of those it was given."),
     Column("receipt_at", moment, nullable=True, comment="When it last sent a receipt: one that never does owes none."),
     PrimaryKeyConstraint("channel", "provider"),
     CheckConstraint("breaker IN ('closed', 'open', 'half_open')", name="breaker_known"),
