@@ -38,6 +38,7 @@ class EventType(StrEnum):
     CASE_MOVED = "yuyue.case.moved.v1"
     RELEASE_NEARING = "yuyue.release.nearing.v1"
     SIGN_IN_CODE_REQUESTED = "yuyue.sign_in.code_requested.v1"
+    CONTACT_PROOF_REQUESTED = "yuyue.contact.proof_requested.v1"
     MESSAGE_EVIDENCE = "yuyue.message.evidence.v1"
 
 
@@ -220,12 +221,39 @@ class SignInCodeRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContactProofRequested:
+    """Somebody gave an address and has yet to prove that it is theirs.
+
+    `sealed` opens, for the notify service only, to a `ContactProof`.
+    """
+
+    proof_id: UUID
+    sealed: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """How to reach the holder of an account: the clear text inside `BookingChanged.contact`."""
+    """How to reach the holder of an account: the clear text inside `BookingChanged.contact`.
+
+    Nothing stands here that its holder has not proved to be theirs. `email_unproved`: they gave an address instead of
+    none, and have not proved it yet.
+    """
 
     phone: str | None
     email: str | None
     name: str | None
+    language: str
+    email_unproved: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactProof:
+    """The clear text inside `ContactProofRequested.sealed`: a mail address, and the code and the link that prove it."""
+
+    email: str
+    code: str
+    link: str
     language: str
 
 
@@ -241,7 +269,7 @@ class SignInMessage:
 NoticeData = PenaltyChanged | ConsentAsked | QueueMoved | CaseMoved | ReleaseNearing
 """Events about something else than a booking that its person is told of."""
 
-EventData = BookingChanged | NoticeData | SignInCodeRequested | MessageEvidence
+EventData = BookingChanged | NoticeData | SignInCodeRequested | ContactProofRequested | MessageEvidence
 
 DATA_OF: dict[EventType, type[EventData]] = {
     EventType.BOOKING_HELD: BookingChanged,
@@ -260,6 +288,7 @@ DATA_OF: dict[EventType, type[EventData]] = {
     EventType.CASE_MOVED: CaseMoved,
     EventType.RELEASE_NEARING: ReleaseNearing,
     EventType.SIGN_IN_CODE_REQUESTED: SignInCodeRequested,
+    EventType.CONTACT_PROOF_REQUESTED: ContactProofRequested,
     EventType.MESSAGE_EVIDENCE: MessageEvidence,
 }
 
@@ -289,6 +318,7 @@ BOOKING_STREAM = "yuyue-booking"
 BOOKING_SUBJECTS = (
     *("yuyue.booking.>", "yuyue.waitlist.>", "yuyue.penalty.>", "yuyue.sign_in.>"),
     *("yuyue.consent.>", "yuyue.queue.>", "yuyue.case.>", "yuyue.release.>"),
+    "yuyue.contact.>",
 )
 
 NOTIFY_SOURCE = "/yuyue/notify"

@@ -37,7 +37,7 @@ from joserfc.jwk import OctKey, OKPKey
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from shared.contracts import Contact, SignInMessage
+from shared.contracts import Contact, ContactProof, SignInMessage
 
 SIGNING_KEYS: Final = "signing.jwk"
 SEALING_KEYS: Final = "sealing.jwk"
@@ -57,9 +57,13 @@ KEY_ID_LENGTH: Final = 10
 """Of a key's thumbprint (RFC 7638), so that a sealed value stays short: 65 characters and 4 for every 3 bytes of content."""
 
 AnyKey = TypeVar("AnyKey", OctKey, OKPKey)
-AnyMessage = TypeVar("AnyMessage", Contact, SignInMessage)
+AnyMessage = TypeVar("AnyMessage", Contact, SignInMessage, ContactProof)
 
-CONTENT: Final[dict[type[Contact] | type[SignInMessage], str]] = {Contact: "contact", SignInMessage: "sign-in"}
+CONTENT: Final[dict[type[Contact] | type[SignInMessage] | type[ContactProof], str]] = {
+    Contact: "contact",
+    SignInMessage: "sign-in",
+    ContactProof: "contact-proof",
+}
 """The `cty` of each message, so that one never passes for the other."""
 
 _READERS: Final[dict[type[Any], TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in CONTENT}
@@ -123,7 +127,7 @@ class Vault:
         """
         return hmac.digest(self._pepper, _associated(context, value), hashlib.sha256)
 
-    def seal_for_notify(self, message: Contact | SignInMessage) -> str:
+    def seal_for_notify(self, message: Contact | SignInMessage | ContactProof) -> str:
         """Return `message` sealed for the notify service (JWE, RFC 7516, ECDH-ES with X25519); it cannot be opened here.
 
         This costs about 0.1 ms, so seal a contact when it changes and keep what comes out.
@@ -195,6 +199,14 @@ class Opener:
             CannotOpen: as `open_contact`.
         """
         return self._open(sealed, SignInMessage)
+
+    def open_proof(self, sealed: str) -> ContactProof:
+        """Return a mail address, and what proves that it is its holder's.
+
+        Raises:
+            CannotOpen: as `open_contact`.
+        """
+        return self._open(sealed, ContactProof)
 
     def _open(self, sealed: str, kind: type[AnyMessage]) -> AnyMessage:
         try:

@@ -15,6 +15,7 @@ from services.booking.api import (
     bookings,
     channels,
     check_ins,
+    contact_proofs,
     districts,
     draws,
     feed,
@@ -35,6 +36,7 @@ from services.booking.api.deps import BEARER, BIRTH_DATE_TRIES, LOGIN_TRIES, PAS
 from services.booking.api.problems import DOCS, TABLE
 from services.booking.api.words.facts import VOCABULARY
 from services.booking.commands.catalogue_cache import CatalogueCache
+from services.booking.commands.contact_proofs import PATH
 from services.booking.commands.desk import FLIGHTS, Desk
 from services.booking.commands.desk import Limits as DeskLimits
 from services.booking.settings import BookingSettings
@@ -139,6 +141,8 @@ ROUTERS = (
     waiting_list.router,
     people.router,
     me.router,
+    contact_proofs.router,
+    contact_proofs.links,
     sign_in.router,
     feed.router,
     operations.router,
@@ -193,6 +197,7 @@ def _edge_options(app: FastAPI, settings: BookingSettings) -> EdgeOptions:
             strict={"/api/v1/sign-in/": Rate("sign-in", settings.rate_sign_in)},
         ),
         body_limit=settings.body_limit,
+        forms=PATH,
         https=settings.public_url.startswith("https://"),
         is_unavailable=is_unavailable,
     )

@@ -14,6 +14,7 @@ from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.request import SYSTEM, Alter
 from services.booking.store.bookings import Ending, bookings_to_end, holds_that_ran_out
+from services.booking.store.contact_proofs import forget_proofs
 from services.booking.store.database import Engine
 from services.booking.store.idempotency import forget_answers
 from services.booking.store.sign_in import forget_codes
@@ -67,11 +68,12 @@ class Sweeps:
             after = endings[-1]
 
     async def forget(self) -> None:
-        """Delete answers and sign-in codes whose time is over."""
+        """Delete answers, sign-in codes and proofs of addresses whose time is over."""
         now = self._clock()
         async with self._engine.begin() as tx:
             await forget_answers(tx, now - REMEMBER_ANSWERS)
             await forget_codes(tx, now)
+            await forget_proofs(tx, now)
 
     async def _ask_all(self, wanted: list[tuple[UUID, Action]]) -> None:
         requests = [Alter(actor=SYSTEM, key=None, booking_id=id_, action=action) for id_, action in wanted]

@@ -4,9 +4,11 @@ Nothing of either is kept. A letter lives in memory for the length of one attemp
 its version and the fingerprint of the words.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import TypeVar
 
 from services.notify.channels.calendar import entry_of
 from services.notify.channels.carrier import Mail, TextMessage
@@ -26,9 +28,11 @@ from services.notify.domain.rendering import (
 )
 from services.notify.renderer import Rendered, Templates
 from services.notify.store.inbox import Entry
-from shared.contracts import Contact, SignInMessage, Words
+from shared.contracts import Contact, Words
 from shared.links import LinkSigner
 from shared.sealing import CannotOpen, Opener
+
+Content = TypeVar("Content")
 
 REPORT = "receipt"
 """What the token of a push's report is signed for."""
@@ -92,9 +96,11 @@ class Composer:
 
     def mail(self, due: Due, now: datetime) -> tuple[Mail, Said]:
         """Return an e-mail in the reader's language."""
+        if due.key.kind is Kind.CONTACT_PROOF:
+            return self._proof(due, now)
         contact = self._contact(due)
         if not contact.email:
-            raise Unsendable(Why.NO_EMAIL_ADDRESS)
+            raise Unsendable(Why.CONTACT_UNPROVED if contact.email_unproved else Why.NO_EMAIL_ADDRESS)
         language = _language(due, contact)
         words = self._message(due, language)
         mail = Mail(
@@ -155,26 +161,31 @@ class Composer:
         return wording, {**values, "help_phone": self.help_phone}
 
     def _sign_in_code(self, due: Due) -> tuple[TextMessage, Said]:
-        message = self._sign_in(due)
+        message = _opened(due.sealed, self.opener.open_sign_in)
         words = self.templates.sms(due.key.kind, language_of(message.language), Wording.NEUTRAL, {"code": message.code})
         letter = TextMessage(message_id=due.id, to=message.phone, words=words)
         return letter, Said(template=words.template, version=words.version, fingerprint=None)
 
-    def _contact(self, due: Due) -> Contact:
-        if due.contact is None:
-            raise Unsendable(Why.NO_CONTACT)
-        try:
-            return self.opener.open_contact(due.contact)
-        except CannotOpen:
-            raise Unsendable(Why.CONTACT_UNREADABLE) from None
+    def _proof(self, due: Due, now: datetime) -> tuple[Mail, Said]:
+        proof = _opened(due.sealed, self.opener.open_proof)
+        language = language_of(proof.language)
+        values = {"code": proof.code, "link": proof.link, "help_phone": self.help_phone}
+        words = self.templates.message(due.key.kind, language, Wording.NEUTRAL, values)
+        html = self.templates.html(words, language)
+        mail = Mail(message_id=due.id, to=proof.email, language=language, words=words, html=html, at=now)
+        return mail, Said(template=words.template, version=words.version, fingerprint=None)
 
-    def _sign_in(self, due: Due) -> SignInMessage:
-        if due.sealed is None:
-            raise Unsendable(Why.NO_CONTACT)
-        try:
-            return self.opener.open_sign_in(due.sealed)
-        except CannotOpen:
-            raise Unsendable(Why.CONTACT_UNREADABLE) from None
+    def _contact(self, due: Due) -> Contact:
+        return _opened(due.contact, self.opener.open_contact)
+
+
+def _opened(sealed: str | None, opening: Callable[[str], Content]) -> Content:
+    if sealed is None:
+        raise Unsendable(Why.NO_CONTACT)
+    try:
+        return opening(sealed)
+    except CannotOpen:
+        raise Unsendable(Why.CONTACT_UNREADABLE) from None
 
 
 def _language(due: Due, contact: Contact) -> Language:

@@ -13,7 +13,7 @@ from uuid import UUID
 from services.notify.commands.receive import PHONE
 from services.notify.domain.message import NOBODY, Planned, Reach
 from services.notify.domain.notice import Noticed, noticed, plan_notice
-from services.notify.domain.planning import HELD, Circumstances, Rules, plan_booking, plan_sign_in
+from services.notify.domain.planning import HELD, Circumstances, Rules, plan_booking, plan_proof, plan_sign_in
 from services.notify.domain.pressure import spread
 from services.notify.domain.rendering import appointment_of
 from services.notify.domain.saying import Listener
@@ -27,6 +27,7 @@ from shared.contracts import (
     BookingChanged,
     CaseMoved,
     ConsentAsked,
+    ContactProofRequested,
     Event,
     EventType,
     PenaltyChanged,
@@ -62,6 +63,9 @@ class Planner:
             case SignInCodeRequested() as request:
                 plan = plan_sign_in(request, now)
                 await messages.plan(tx, plan.messages, event.id, now, sealed=request.sealed)
+            case ContactProofRequested() as asked:
+                plan = plan_proof(asked, now)
+                await messages.plan(tx, plan.messages, event.id, now, sealed=asked.sealed)
             case PenaltyChanged() | ConsentAsked() | QueueMoved() | CaseMoved() | ReleaseNearing() as data:
                 await self._noticed(tx, event, noticed(data, now), now)
 
@@ -141,7 +145,7 @@ class Planner:
         except CannotOpen:
             _log.error("contact_unreadable: is it sealed for a key that this service no longer has?")
             return Reach(email=False, phone=False, readable=False)
-        return Reach(email=bool(contact.email), phone=bool(contact.phone))
+        return Reach(email=bool(contact.email), phone=bool(contact.phone), email_unproved=contact.email_unproved)
 
 
 def _joined(key: str | None, kept: str | None) -> str | None:

@@ -13,7 +13,7 @@ from services.tour import invented, screen
 from services.tour.client import Answer, Api, Ask, Caller, Shown, Stopped, must
 from services.tour.inbox import Inbox
 from services.tour.invented import Person
-from services.tour.narration import SMS, Narrator
+from services.tour.narration import EMAIL, SMS, Narrator
 from services.tour.place import Place
 from services.tour.sink import Sink
 from shared.clock import Clock
@@ -102,28 +102,38 @@ class Guide:
 
         wanted = {"phone": phone, "language": caller.language.value}
         await step(caller, Ask(method="POST", path="/api/v1/sign-in/codes", body=wanted, expect=202))
-        given = {"phone": phone, "code": await self._read_code(name, phone)}
+        given = {"phone": phone, "code": await self._read_code(name, "sms", phone)}
         exchange = Ask(method="POST", path="/api/v1/sign-in/tokens", body=given)
         answer = await step(caller, exchange, lambda body: screen.token(body, self.narrator))
         caller = Caller(name, caller.language, answer.body["access_token"])
         reached = {"email": email, "name": self.narrator.pick(name), "language": caller.language.value}
         await step(caller, Ask(method="PATCH", path="/api/v1/me", body=reached), screen.account)
+        proof = {"code": await self._read_code(name, "mail", email)}
+        await step(caller, Ask(method="POST", path="/api/v1/me/email/proof", body=proof), screen.account)
         return await self._listened_to(Resident(caller, email, Inbox(self.notify, caller)))
 
-    async def _read_code(self, name: Words, phone: str) -> str:
+    async def _read_code(self, name: Words, channel: str, to: str) -> str:
+        """Return the code that arrives for `name` at a telephone (sms) or a mailbox (mail), and show how it came.
+
+        Raises:
+            Stopped: none arrives.
+        """
         began = time.monotonic()
-        text = await self.sink.find("sms", phone, lambda text: CODE.search(text) is not None, ARRIVES_WITHIN)
-        if text is None:
+        arrived = await self.sink.find(channel, to, lambda text: CODE.search(text) is not None, ARRIVES_WITHIN)
+        if arrived is None:
             raise Stopped(
                 Words(
-                    f"{phone} 没有收到验证码短信（等了 {ARRIVES_WITHIN:.0f} 秒）",
-                    f"no code reached {phone} within {ARRIVES_WITHIN:.0f} s",
+                    f"{to} 没有收到验证码（等了 {ARRIVES_WITHIN:.0f} 秒）",
+                    f"no code reached {to} within {ARRIVES_WITHIN:.0f} s",
                 )
             )
-        found = CODE.search(text.text)
+        found = CODE.search(arrived.text)
         assert found is not None  # the message was looked for by it
-        to = self.narrator.pick(Words(f"（{name.zh}的手机 {phone}）", f"({name.en}'s telephone {phone})"))
-        self.narrator.arrives(SMS, text.at - began, text.text, to)
+        where, by, said = Words("手机", "telephone"), SMS, arrived.text
+        if channel == "mail":
+            where, by, said = Words("邮箱", "mailbox"), EMAIL, arrived.title
+        whose = Words(f"（{name.zh}的{where.zh} {to}）", f"({name.en}'s {where.en} {to})")
+        self.narrator.arrives(by, arrived.at - began, said, self.narrator.pick(whose))
         return found.group()
 
     async def _listened_to(self, resident: Resident) -> Resident:

@@ -105,7 +105,9 @@ def token(body: Mapping[str, Any], narrator: Narrator) -> list[str]:
 
 def account(body: Mapping[str, Any]) -> list[str]:
     """Show how somebody is reached."""
-    return [f"{body['name']} · {body['phone']} · {body['email']} · {body['language']}"]
+    waits = body["email_pending"]
+    email = body["email"] if waits is None else f"{waits['email']} (?)"
+    return [f"{body['name']} · {body['phone']} · {email} · {body['language']}"]
 
 
 def person(body: Mapping[str, Any]) -> list[str]:

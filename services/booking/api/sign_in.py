@@ -21,8 +21,6 @@ from services.booking.api.deps import (
 )
 from services.booking.commands.remember import remembered
 from services.booking.commands.sign_in import (
-    BETWEEN_CODES,
-    CODE_LIFETIME,
     LONGEST_PHONE,
     check_password,
     parse_phone,
@@ -30,6 +28,7 @@ from services.booking.commands.sign_in import (
     send_code,
 )
 from services.booking.domain.account import Role
+from services.booking.domain.one_time_code import SIGN_IN
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Key
 from services.booking.store.accounts import Account
@@ -117,7 +116,7 @@ class Token(Shown):
     )
 
 
-_SENT = CodeSent(expires_in=int(CODE_LIFETIME.total_seconds()), next_code_in=int(BETWEEN_CODES.total_seconds()))
+_SENT = CodeSent(expires_in=int(SIGN_IN.lifetime.total_seconds()), next_code_in=int(SIGN_IN.between.total_seconds()))
 
 
 @router.post(
@@ -128,7 +127,7 @@ _SENT = CodeSent(expires_in=int(CODE_LIFETIME.total_seconds()), next_code_in=int
     **documented_signed_out_write(Reason.PHONE_INVALID),
 )
 async def ask_for_code(request: Request, body: CodeWanted, asker: ReaderDep) -> Response:
-    """Sends a six-digit code to a mobile phone: good for five minutes and five tries; one a minute, five an hour."""
+    """Sends a six-digit code to a mobile phone: good for five minutes and five tries; one a minute, five an hour, ten a day."""
     parts = asker.parts
     phone = parse_phone(body.phone)
     language = body.language or asker.language

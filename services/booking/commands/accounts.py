@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from services.booking.commands.contact_proofs import Proving, Waiting, ask_for_proof, waiting_of
 from services.booking.commands.sign_in import (
     EMAIL,
     NAME,
@@ -27,6 +28,7 @@ from services.booking.store.accounts import (
     change_account,
     unknown_venues,
 )
+from services.booking.store.contact_proofs import drop_proofs
 from services.booking.store.database import Connection, Engine
 from shared.ids import new_id
 from shared.sealing import Vault
@@ -130,28 +132,50 @@ async def ensure_sample_accounts(
             await add_account_row(tx, new_resident(vault, parse_phone(phone), HOUSE_LANGUAGE, now))
 
 
-async def read_account(engine: Engine, account_id: UUID) -> Account | None:
-    """Return an account as it stands."""
+async def read_own(engine: Engine, vault: Vault, account_id: UUID) -> tuple[Account, Clear, Waiting | None] | None:
+    """Return an account as it stands, what is sealed in it, and the address that waits to be proved."""
     async with engine.connect() as connection:
-        return await account_by_id(connection, account_id)
+        account = await account_by_id(connection, account_id)
+        if account is None:
+            return None
+        return account, opened(vault, account), await waiting_of(connection, vault, account_id)
 
 
-async def change_own(tx: Connection, vault: Vault, account_id: UUID, changes: Changes) -> tuple[Account, Clear] | None:
-    """Change an account, seal anew how to reach its holder, and return it; None where there is no such account."""
+async def change_own(
+    tx: Connection, by: Proving, account_id: UUID, changes: Changes
+) -> tuple[Account, Clear, Waiting | None] | None:
+    """Change an account, seal anew how to reach its holder, and return it; None where there is no such account.
+
+    A new address is not taken: it is asked to be proved, and what waits then is returned as well. The one in use, or the
+    one that waits with a code that is still good, given again, asks for nothing.
+
+    Raises:
+        Refused: `too_many_requests` where too many proofs were asked for.
+    """
     account = await account_by_id(tx, account_id, lock=True)
     if account is None:
         return None
+    vault = by.vault
     clear = opened(vault, account)
-    clear = replace(clear, **{name: getattr(changes, name) for name in ("email", "name") if name in changes.given})
+    if "name" in changes.given:
+        clear = replace(clear, name=changes.name)
     language = changes.language if changes.language is not None else account.language
+    waiting = await waiting_of(tx, vault, account_id)
+    if "email" in changes.given:
+        known_to_wait = waiting is not None and waiting.email == changes.email and waiting.expires_at > by.now
+        if changes.email is None or changes.email == clear.email:
+            clear, waiting = replace(clear, email=changes.email), None
+            await drop_proofs(tx, account_id, by.now)
+        elif not known_to_wait:
+            waiting = await ask_for_proof(tx, by, account, changes.email, language)
     values = {
         "language": language,
         "email_sealed": None if clear.email is None else vault.seal(clear.email, EMAIL),
         "name_sealed": None if clear.name is None else vault.seal(clear.name, NAME),
-        "contact": contact_of(vault, clear, language),
+        "contact": contact_of(vault, clear, language, unproved=waiting is not None),
     }
     await change_account(tx, account_id, values)
-    return replace(account, language=language), clear
+    return replace(account, language=language), clear, waiting
 
 
 def _check(new: NewAccount) -> None:

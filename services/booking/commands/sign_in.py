@@ -1,15 +1,14 @@
 """Signing in: residents by a code sent to their phone, everybody else by login and password.
 
-The law of codes: six digits, five minutes, five tries, used once; one code a minute and five an hour for one number. A
-guesser therefore has 25 tries an hour out of a million. What is kept of a code is a keyed fingerprint.
+The law of codes stands in `domain/one_time_code.py`: good for five minutes; one a minute, five an hour and ten a day for
+one number.
 """
 
 import asyncio
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from math import ceil
+from datetime import datetime
 from typing import Final
 
 import phonenumbers
@@ -17,6 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from services.booking.domain.account import Role
+from services.booking.domain.one_time_code import SIGN_IN, TRIES
 from services.booking.domain.reason import Reason
 from services.booking.store.accounts import Account, account_by_login, account_by_phone, add_account_row
 from services.booking.store.database import Connection, Engine
@@ -26,7 +26,7 @@ from services.booking.store.sign_in import (
     add_code,
     codes_sent,
     count_try,
-    lock_phone,
+    lock_fingerprint,
     newest_code,
     use_code,
 )
@@ -35,10 +35,6 @@ from shared.ids import new_id
 from shared.refusal import Refused
 from shared.sealing import Vault
 
-CODE_LIFETIME: Final = timedelta(minutes=5)
-CODE_TRIES: Final = 5
-CODES_AN_HOUR: Final = 5
-BETWEEN_CODES: Final = timedelta(minutes=1)
 HOME_REGION: Final = "CN"
 LONGEST_PHONE: Final = 32
 
@@ -73,11 +69,11 @@ async def send_code(tx: Connection, vault: Vault, phone: str, language: str, now
     """Make a code for `phone` (E.164) and tell the notify service to send it, in one transaction.
 
     Raises:
-        Refused: `too_many_requests` where the number has had a code within the minute, or five within the hour.
+        Refused: `too_many_requests` where the number has had a code within the minute, five within the hour or ten within the day.
     """
     fingerprint = vault.fingerprint(phone, PHONE)
-    await lock_phone(tx, fingerprint)
-    _refuse_too_many(await codes_sent(tx, fingerprint, now), now)
+    await lock_fingerprint(tx, fingerprint)
+    SIGN_IN.refuse_too_many(await codes_sent(tx, fingerprint, now), now)
     request_id, code = new_id(), f"{secrets.randbelow(1_000_000):06d}"
     made = SignInCode(
         id=request_id,
@@ -86,7 +82,7 @@ async def send_code(tx: Connection, vault: Vault, phone: str, language: str, now
         language=language,
         code_fingerprint=_code_fingerprint(vault, request_id.hex, code),
         created_at=now,
-        expires_at=now + CODE_LIFETIME,
+        expires_at=now + SIGN_IN.lifetime,
     )
     await add_code(tx, made)
     sealed = vault.seal_for_notify(SignInMessage(phone=phone, code=code, language=language))
@@ -105,12 +101,12 @@ async def redeem_code(tx: Connection, vault: Vault, phone: str, code: str, now: 
     newest = await newest_code(tx, fingerprint, now)
     if newest is None:
         return Refused(Reason.SIGN_IN_CODE_WRONG, field="/code")
-    if newest.tries >= CODE_TRIES:
+    if newest.tries >= TRIES:
         return Refused(Reason.SIGN_IN_TOO_MANY_TRIES, field="/code")
     presented = _code_fingerprint(vault, newest.id.hex, code)
     if not secrets.compare_digest(presented, newest.code_fingerprint):
         await count_try(tx, newest.id)
-        left = CODE_TRIES - newest.tries - 1
+        left = TRIES - newest.tries - 1
         if left == 0:
             return Refused(Reason.SIGN_IN_TOO_MANY_TRIES, field="/code")
         return Refused(Reason.SIGN_IN_CODE_WRONG, field="/code", tries_left=left)
@@ -162,9 +158,16 @@ def opened(vault: Vault, account: Account) -> Clear:
     )
 
 
-def contact_of(vault: Vault, clear: Clear, language: str) -> str:
-    """Return how to reach somebody, sealed for the notify service."""
-    return vault.seal_for_notify(Contact(phone=clear.phone, email=clear.email, name=clear.name, language=language))
+def contact_of(vault: Vault, clear: Clear, language: str, *, unproved: bool = False) -> str:
+    """Return how to reach somebody, sealed for the notify service; `unproved`: they gave an address that is not proved."""
+    contact = Contact(
+        phone=clear.phone,
+        email=clear.email,
+        name=clear.name,
+        language=language,
+        email_unproved=unproved and clear.email is None,
+    )
+    return vault.seal_for_notify(contact)
 
 
 def new_resident(vault: Vault, phone: str, language: str, now: datetime) -> Account:
@@ -187,16 +190,6 @@ async def _resident(tx: Connection, vault: Vault, phone: str, code: SignInCode, 
         account = new_resident(vault, phone, code.language, now)
         await add_account_row(tx, account)
     return account
-
-
-def _refuse_too_many(sent: list[datetime], now: datetime) -> None:
-    wait = timedelta()
-    if sent:
-        wait = sent[-1] + BETWEEN_CODES - now
-    if len(sent) >= CODES_AN_HOUR:
-        wait = max(wait, sent[-CODES_AN_HOUR] + timedelta(hours=1) - now)
-    if wait > timedelta():
-        raise Refused(Reason.TOO_MANY_REQUESTS, retry_after_seconds=ceil(wait.total_seconds()))
 
 
 def _code_fingerprint(vault: Vault, request: str, code: str) -> bytes:

@@ -29,6 +29,10 @@ class Reason(StrEnum):
     INVALID_CURSOR = "invalid_cursor"
     SIGN_IN_CODE_WRONG = "sign_in_code_wrong"
     SIGN_IN_TOO_MANY_TRIES = "sign_in_too_many_tries"
+    NOTHING_TO_PROVE = "nothing_to_prove"
+    PROOF_CODE_WRONG = "proof_code_wrong"
+    PROOF_TOO_MANY_TRIES = "proof_too_many_tries"
+    PROOF_LINK_INVALID = "proof_link_invalid"
     CREDENTIALS_WRONG = "credentials_wrong"
     ACCOUNT_DISABLED = "account_disabled"
     # identity

@@ -1,16 +1,17 @@
 """One-time codes, by the fingerprint of a phone number; neither number nor code is ever in clear text."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, delete, func, insert, select, text, update
 
+from services.booking.domain.one_time_code import DAY
 from services.booking.store.database import Connection
 from services.booking.tables import sign_in_codes
 
-COUNTED_FOR = timedelta(hours=1)
+COUNTED_FOR = DAY
 """Codes count against a phone number's limit for so long."""
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(encode(CAST(:fingerprint AS bytea), 'hex'), 0))")
@@ -30,9 +31,9 @@ class SignInCode:
     tries: int = 0
 
 
-async def lock_phone(tx: Connection, phone_fingerprint: bytes) -> None:
-    """Let one transaction at a time deal with this number, so that a limit of one cannot be passed by two at once."""
-    await tx.execute(_LOCK, {"fingerprint": phone_fingerprint})
+async def lock_fingerprint(tx: Connection, fingerprint: bytes) -> None:
+    """Let one transaction at a time deal with this number or address, so that a limit of one cannot be passed by two at once."""
+    await tx.execute(_LOCK, {"fingerprint": fingerprint})
 
 
 async def codes_sent(tx: Connection, phone_fingerprint: bytes, now: datetime) -> list[datetime]:

@@ -17,7 +17,7 @@ from services.booking.tables.offers import (
     venues,
 )
 from services.booking.tables.penalties import penalties, penalty_appeals, penalty_exemptions, strike_annulments, strikes
-from services.booking.tables.people import account_people, accounts, persons, sign_in_codes
+from services.booking.tables.people import account_people, accounts, contact_proofs, persons, sign_in_codes
 from services.booking.tables.seasons import season_occurrences, season_requests, season_rounds
 from services.booking.tables.waitlist import (
     waitlist_entries,
@@ -42,6 +42,7 @@ __all__ = [
     "bookings",
     "catalogue_version",
     "claims",
+    "contact_proofs",
     "dead_events",
     "districts",
     "draw_people",

@@ -51,6 +51,25 @@ sign_in_codes = Table(
     Index("sign_in_codes_by_phone", "phone_fingerprint", "created_at"),
 )
 
+contact_proofs = Table(
+    "contact_proofs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=False),
+    Column("address_fingerprint", LargeBinary, nullable=False),
+    Column("address_sealed", Text, nullable=False),
+    Column("code_fingerprint", LargeBinary, nullable=False),
+    Column("link_fingerprint", LargeBinary, unique=True, nullable=False),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("created_at", moment, nullable=False),
+    Column("expires_at", moment, nullable=False),
+    Column("used_at", moment, nullable=True),
+    Column("dropped_at", moment, nullable=True, comment="Its holder took the address back, or gave another."),
+    Index("contact_proofs_by_account", "account_id", "created_at"),
+    Index("contact_proofs_by_address", "address_fingerprint", "created_at"),
+    comment="Mail addresses that were given and are not used before they are proved; neither they nor codes in clear text.",
+)
+
 persons = Table(
     "persons",
     metadata,

@@ -169,10 +169,11 @@ TABLE: ProblemTable = {
     ),
     Reason.SIGN_IN_CODE_STAYS_ON: ProblemText(
         422,
-        Words("登录验证码不能关闭", "Sign-in codes stay on"),
+        Words("验证码不能关闭", "One-time codes stay on"),
         Words(
-            "登录验证码只在您要求登录时发送，关闭后将无法登录，因此不能关闭。",
-            "A sign-in code is sent only when you ask for it, and without it you could not sign in, so it stays on.",
+            "验证码只在您要求时发送，关闭后将无法登录或验证邮箱，因此不能关闭。",
+            "A one-time code is sent only when you ask for it, and without it you could neither sign in nor prove an"
+            " address, so it stays on.",
         ),
     ),
     Reason.CONSENT_REQUEST_STAYS_ON: ProblemText(

@@ -4,7 +4,6 @@ A GET shows a page with a button and changes nothing, for mail scanners open eve
 mail program's own, switches one kind of mail off. It may be repeated, and undone among the preferences.
 """
 
-from html import escape
 from typing import Annotated, Any
 
 from fastapi import Path
@@ -21,11 +20,11 @@ from shared.contracts import Words
 from shared.links import InvalidLink
 from shared.refusal import Refused
 from shared.web import strict_router
+from shared.web.small_page import small_page
 
 PREFIX = "/unsubscribe/"
 router = strict_router(prefix="/unsubscribe", tags=["preferences"])
 
-_POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
 _HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 _NAMES = {
     Kind.CONFIRMATION: Words("预约成功邮件", "mails that confirm a booking"),
@@ -58,7 +57,7 @@ async def unsubscribe_page(token: Token, request: Request) -> Response:
         '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
         "<button>退订 Unsubscribe</button></form>"
     )
-    return _page(
+    return small_page(
         Words(f"不再接收{name.zh}？", f"Stop {name.en}?"),
         Words("站内信不受影响。", "Your inbox in the app keeps them."),
         button,
@@ -83,7 +82,7 @@ async def unsubscribe(token: Token, request: Request) -> Response:
         if found is not stored.preferences:
             await preferences.keep(tx, subscription.account_id, found, token, now)
     name = _NAMES[subscription.kind]
-    return _page(
+    return small_page(
         Words(f"您将不再收到{name.zh}。", f"You will get no more {name.en}."),
         Words(
             "如需恢复，请登录后在通知设置中打开。", "To get them again, sign in and switch them on in your preferences."
@@ -100,13 +99,3 @@ def _subscription(request: Request, token: str) -> Subscription:
     if subscription.kind not in _NAMES:
         raise Refused(Reason.LINK_INVALID)
     return subscription
-
-
-def _page(title: Words, words: Words, rest: str = "") -> HTMLResponse:
-    html = (
-        '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title.zh)}</title><h1>{escape(title.zh)}</h1><p>{escape(words.zh)}</p>"
-        f'<div lang="en"><h2>{escape(title.en)}</h2><p>{escape(words.en)}</p></div>{rest}'
-    )
-    return HTMLResponse(html, headers={"content-security-policy": _POLICY})

@@ -12,6 +12,7 @@ WORDS: Mapping[Why, Words] = {
     Why.CANCELLED: Words("预约已取消，等待发送。", "The booking was cancelled; this is on its way."),
     Why.HOLD_RAN_OUT: Words("保留的名额已到期，等待发送。", "The hold ran out; this is on its way."),
     Why.CODE_REQUESTED: Words("验证码等待发送。", "The code is on its way."),
+    Why.PROOF_REQUESTED: Words("验证邮件等待发送。", "The mail that proves the address is on its way."),
     Why.PARTY_SMALLER: Words("同行人有变动，等待发送。", "The party has changed; this is on its way."),
     Why.CLOSED: Words("预约被场馆取消，等待发送。", "The venue cancelled the booking; this is on its way."),
     Why.OFFERED: Words("有名额可供您确认，等待发送。", "A place is offered to you; this is on its way."),
@@ -58,6 +59,11 @@ WORDS: Mapping[Why, Words] = {
     ),
     Why.NO_LONGER_USEFUL: Words("已过有效时间，不再发送。", "It is of no use any more and is not sent."),
     Why.NO_EMAIL_ADDRESS: Words("您的账号没有邮箱。", "Your account has no e-mail address."),
+    Why.CONTACT_UNPROVED: Words(
+        "您填写的邮箱尚未验证，暂不使用。请输入验证邮件中的验证码，或重新获取。",
+        "You have not proved yet that the e-mail address is yours, so it is not used. Enter the code that was mailed to it,"
+        " or ask for another.",
+    ),
     Why.NO_PHONE_NUMBER: Words("您的账号没有手机号。", "Your account has no phone number."),
     Why.NO_CONTACT: Words("没有您的联系方式。", "There is nothing to reach you by."),
     Why.CONTACT_UNREADABLE: Words(

@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from services.notify.domain.dispatch import Due, Move
 from services.notify.domain.lifecycle import Action, State
-from services.notify.domain.message import BusinessKey, Channel, Evidence, Kind, Planned, Why
+from services.notify.domain.message import BEARS_A_CODE, BusinessKey, Channel, Evidence, Kind, Planned, Why
 from services.notify.domain.preference import CHANNELS
 
 PROOF = timedelta(seconds=60)
@@ -82,7 +82,7 @@ class Ending:
 
 def remedy(kind: Kind, lead_minutes: int) -> Remedy:
     """Return what is done for a message of `kind` of which nothing can be learned."""
-    if kind is Kind.SIGN_IN_CODE:
+    if kind in BEARS_A_CODE:
         return Remedy.ASK_AGAIN
     last_reminder = kind is Kind.REMINDER and lead_minutes <= URGENT_LEAD_MINUTES
     return Remedy.INBOX if kind in _SILENT and not last_reminder else Remedy.OTHER_CHANNEL

@@ -17,6 +17,8 @@ class Kind(StrEnum):
     CANCELLATION = "cancellation"
     HOLD_LAPSED = "hold_lapsed"
     SIGN_IN_CODE = "sign_in_code"
+    CONTACT_PROOF = "contact_proof"
+    """The code and the link by which somebody proves that a mail address is theirs."""
     PREPARATION = "preparation"
     """What to do before coming, such as to fast."""
     PARTY_CHANGED = "party_changed"
@@ -43,6 +45,10 @@ NOTICES: frozenset[Kind] = frozenset(
     }
 )
 """Kinds that speak of something else than a booking of their reader's."""
+
+
+BEARS_A_CODE: frozenset[Kind] = frozenset({Kind.SIGN_IN_CODE, Kind.CONTACT_PROOF})
+"""Kinds that carry a one-time code to an address which is not known otherwise: sealed content, and no reader yet."""
 
 
 class Channel(StrEnum):
@@ -101,6 +107,7 @@ class Why(StrEnum):
     CANCELLED = "cancelled"
     HOLD_RAN_OUT = "hold_ran_out"
     CODE_REQUESTED = "code_requested"
+    PROOF_REQUESTED = "proof_requested"
     PARTY_SMALLER = "party_smaller"
     CLOSED = "closed"
     OFFERED = "offered"
@@ -130,6 +137,7 @@ class Why(StrEnum):
     DUE_TIME_PASSED = "due_time_passed"
     NO_LONGER_USEFUL = "no_longer_useful"
     NO_EMAIL_ADDRESS = "no_email_address"
+    CONTACT_UNPROVED = "contact_unproved"
     NO_PHONE_NUMBER = "no_phone_number"
     NO_CONTACT = "no_contact"
     CONTACT_UNREADABLE = "contact_unreadable"
@@ -223,6 +231,8 @@ class Reach:
     email: bool
     phone: bool
     readable: bool = True
+    email_unproved: bool = False
+    """There is no address to use, but one that its holder has not proved yet."""
     bound: frozenset[Channel] = frozenset()
     """Of the channels of `OPT_IN`, those to which the reader has bound something."""
 

@@ -23,13 +23,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from uuid import UUID
 
 from services.notify.domain.lifecycle import State
 from services.notify.domain.message import BusinessKey, Channel, Kind, Planned, Urgency, Why
 from services.notify.domain.quiet_hours import About, late_from, offer_late_from
 from services.notify.domain.reminder import reminders
 from services.notify.domain.saying import Listener, Rules, Saying, Subject, on_each_channel
-from shared.contracts import BookingChanged, EventType, SignInCodeRequested
+from shared.contracts import BookingChanged, ContactProofRequested, EventType, SignInCodeRequested
 
 RECORD_KEPT = timedelta(days=30)
 """The in-app inbox is also the record of what happened: there, news stays of use this long after the appointment."""
@@ -53,7 +54,7 @@ So when a closure cancels thousands of bookings in one second, those who would l
 the rest follow at a pace that providers can carry.
 """
 
-__all__ = ["Circumstances", "Known", "Plan", "Rules", "plan_booking", "plan_sign_in"]
+__all__ = ["Circumstances", "Known", "Plan", "Rules", "plan_booking", "plan_proof", "plan_sign_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,22 +122,36 @@ def plan_booking(kind_of_event: EventType, booking: BookingChanged, at: Circumst
 
 def plan_sign_in(request: SignInCodeRequested, now: datetime) -> Plan:
     """Return the text message that carries a one-time code. It is of use exactly as long as the code."""
-    key = BusinessKey(
-        subject_id=request.request_id,
+    key = _code_key(request.request_id, Kind.SIGN_IN_CODE, Channel.SMS)
+    return _plan_code(key, Why.CODE_REQUESTED, request.expires_at, now)
+
+
+def plan_proof(request: ContactProofRequested, now: datetime) -> Plan:
+    """Return the mail by which somebody proves that its address is theirs; of use as long as what it carries."""
+    key = _code_key(request.proof_id, Kind.CONTACT_PROOF, Channel.EMAIL)
+    return _plan_code(key, Why.PROOF_REQUESTED, request.expires_at, now)
+
+
+def _code_key(request_id: UUID, kind: Kind, channel: Channel) -> BusinessKey:
+    return BusinessKey(
+        subject_id=request_id,
         subject_version=1,
-        kind=Kind.SIGN_IN_CODE,
+        kind=kind,
         lead_minutes=0,
-        recipient_id=request.request_id,
-        channel=Channel.SMS,
+        recipient_id=request_id,
+        channel=channel,
     )
-    useful = now < request.expires_at
+
+
+def _plan_code(key: BusinessKey, why: Why, expires_at: datetime, now: datetime) -> Plan:
+    useful = now < expires_at
     message = Planned(
         key=key,
         due_at=now,
-        expires_at=request.expires_at,
+        expires_at=expires_at,
         urgency=Urgency.NOW,
         state=State.PLANNED if useful else State.SUPPRESSED,
-        why=Why.CODE_REQUESTED if useful else Why.NO_LONGER_USEFUL,
+        why=why if useful else Why.NO_LONGER_USEFUL,
     )
     return Plan(messages=(message,))
 

@@ -3,7 +3,7 @@
 The law: everything may be switched off but what somebody would be harmed by not hearing, and each of these says why.
 The in-app inbox is the record of what happened to a booking and is always written. That the venue changed or cancelled
 an appointment is always told, or people go for nothing; so is that somebody is barred, or asked for their consent. A
-sign-in code is sent to whoever asked for it that moment.
+sign-in code, or one that proves an address, is sent to whoever asked for it that moment.
 Whatever a stored choice says, a lock is stronger.
 
 A choice holds when messages are planned and again when they are claimed, so that switching off also stops what was
@@ -40,6 +40,7 @@ CHANNELS: Mapping[Kind, tuple[Channel, ...]] = MappingProxyType(
         Kind.CANCELLATION: EVERYWHERE,
         Kind.HOLD_LAPSED: (Channel.IN_APP,),
         Kind.SIGN_IN_CODE: (Channel.SMS,),
+        Kind.CONTACT_PROOF: (Channel.EMAIL,),
         Kind.PREPARATION: _RINGING,
         Kind.PARTY_CHANGED: (Channel.IN_APP, Channel.EMAIL),
         Kind.CLOSURE: _RINGING,
@@ -68,6 +69,7 @@ _LOCKED_KINDS: Mapping[Kind, Reason] = MappingProxyType(
         Kind.CONSENT_REQUEST: Reason.CONSENT_REQUEST_STAYS_ON,
         Kind.PENALTY_BAR: Reason.PENALTY_NEWS_STAYS_ON,
         Kind.SIGN_IN_CODE: Reason.SIGN_IN_CODE_STAYS_ON,
+        Kind.CONTACT_PROOF: Reason.SIGN_IN_CODE_STAYS_ON,
     }
 )
 

@@ -67,6 +67,7 @@ HARM: Mapping[Kind, Harm] = MappingProxyType(
         Kind.CANCELLATION: Harm.JOURNEY,
         Kind.HOLD_LAPSED: Harm.NONE,
         Kind.SIGN_IN_CODE: Harm.WAITING,
+        Kind.CONTACT_PROOF: Harm.WAITING,
         Kind.PREPARATION: Harm.FORGOTTEN,
         Kind.PARTY_CHANGED: Harm.NONE,
         Kind.CLOSURE: Harm.JOURNEY,

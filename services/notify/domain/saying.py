@@ -163,6 +163,7 @@ def _obstacle(saying: Saying, channel: Channel, to: Listener) -> Why | None:
         (saying.until(channel) <= now, Why.NO_LONGER_USEFUL),
         (unwanted is not None, unwanted),
         (elsewhere and not reach.readable, Why.CONTACT_UNREADABLE),
+        (channel is Channel.EMAIL and not reach.email and reach.email_unproved, Why.CONTACT_UNPROVED),
         (channel is Channel.EMAIL and not reach.email, Why.NO_EMAIL_ADDRESS),
         (channel is Channel.SMS and not reach.phone, Why.NO_PHONE_NUMBER),
     )

@@ -64,6 +64,12 @@ _LINES = _variable(
 _HOW_MANY = _variable("how_many", "2", "2", required=True)
 _FIRST = _variable("first", "11月28日 09:00", "28 Nov 09:00", required=True)
 _CODE = _variable("code", "482913", "482913", required=True)
+_LINK = _variable(
+    "link",
+    "https://booking.example/contact-proofs/3q2-7wEjRWeJCrze8SNFZ4kAE1hYz0",
+    "https://booking.example/contact-proofs/3q2-7wEjRWeJCrze8SNFZ4kAE1hYz0",
+    required=True,
+)
 _HELP = _variable("help_phone", "0411-12345", "0411-12345", required=True)
 
 _PLAIN_KINDS = frozenset(
@@ -111,6 +117,7 @@ _OF_KIND: Mapping[Kind, Mapping[Wording, Variables]] = {
     Kind.RELEASE_REMINDER: _about((_OPENS, _OPENS_BRIEF), _PLACE),
     Kind.DIGEST: {Wording.NEUTRAL: (_HOW_MANY, _FIRST, _LINES)},
     Kind.SIGN_IN_CODE: {Wording.NEUTRAL: (_CODE,)},
+    Kind.CONTACT_PROOF: {Wording.NEUTRAL: (_CODE, _LINK)},
 }
 
 VARIABLES: Mapping[Kind, Mapping[Wording, Variables]] = MappingProxyType(

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notify.domain.message import BEARS_A_CODE
 from services.notify.domain.proof import Head, Record, follow
 from services.notify.tables import proofs
 
@@ -64,7 +65,7 @@ async def chain(tx: AsyncConnection) -> int:
     facts: dict[str, Any] = dict(position._mapping) | {"limit": BATCH}  # noqa: SLF001 - SQLAlchemy's public name
     decided = (await tx.execute(_DECISIONS, facts)).all()
     proved = (await tx.execute(_EVIDENCE, facts)).all()
-    steps = [(row.subject_id, row.at, _decision(row)) for row in decided if row.kind != "sign_in_code"]
+    steps = [(row.subject_id, row.at, _decision(row)) for row in decided if row.kind not in BEARS_A_CODE]
     steps += [(row.subject, row.occurred_at, _evidence(row.data)) for row in proved]
     await _append(tx, steps)
     if decided:

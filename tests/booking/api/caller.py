@@ -12,7 +12,7 @@ from services.booking.api.deps import Container
 from services.booking.commands.accounts import NewAccount, add_account
 from services.booking.domain.account import Role
 from shared.clock import SettableClock
-from shared.contracts import SignInMessage
+from shared.contracts import ContactProof, EventType, SignInMessage
 from shared.http import Client, Response
 from shared.sealing import Opener
 from tests import make
@@ -47,13 +47,17 @@ class Caller:
 
     async def messages(self) -> list[SignInMessage]:
         """Return what the notify service is told to send, the oldest first."""
-        events = select(tables.outbox.c.data).order_by(tables.outbox.c.sequence)
+        code = tables.outbox.c.type == EventType.SIGN_IN_CODE_REQUESTED.value
+        events = select(tables.outbox.c.data).where(code).order_by(tables.outbox.c.sequence)
         async with self.engine.connect() as connection:
-            return [
-                self.opener.open_sign_in(data["sealed"])
-                for data in (await connection.execute(events)).scalars()
-                if "sealed" in data
-            ]
+            return [self.opener.open_sign_in(data["sealed"]) for data in (await connection.execute(events)).scalars()]
+
+    async def proofs(self) -> list[ContactProof]:
+        """Return what the notify service is told to send to addresses that wait to be proved, the oldest first."""
+        proof = tables.outbox.c.type == EventType.CONTACT_PROOF_REQUESTED.value
+        events = select(tables.outbox.c.data).where(proof).order_by(tables.outbox.c.sequence)
+        async with self.engine.connect() as connection:
+            return [self.opener.open_proof(data["sealed"]) for data in (await connection.execute(events)).scalars()]
 
     async def new_code(self, phone: str = WANG) -> str:
         answer = await self.post("/api/v1/sign-in/codes", {"phone": phone})

@@ -22,6 +22,9 @@ NO_KEY = {
 }
 """They change nothing; they are no GET only so that what they send stands in no address."""
 
+BY_LINK = {"/contact-proofs/{token}"}
+"""Forms behind a link in a mail: a browser sends no key with them, and a second press changes nothing."""
+
 PROBLEM = "application/problem+json"
 
 
@@ -80,7 +83,7 @@ async def test_every_operation_documents_what_the_edge_may_answer(document: dict
 async def test_writes_take_a_key_and_whatever_needs_an_account_says_so(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         takes = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"}
-        if method != "get" and path not in NO_KEY:
+        if method != "get" and path not in NO_KEY | BY_LINK:
             assert "Idempotency-Key" in takes, path
             assert "idempotency_key_reused" in operation["responses"]["422"]["content"][PROBLEM]["examples"], path
         assert ("401" in operation["responses"]) == ("security" in operation), path

@@ -74,6 +74,10 @@ CASES = [
     Case("taking out somebody unknown", 404, R.PERSON_UNKNOWN, ask("wang", "DELETE", f"{PEOPLE}/{unknown_id()}")),
     Case("taking out somebody else's person", 404, R.PERSON_UNKNOWN, somebody_else_s),
     Case("an address that is no mail address", 422, R.INVALID_REQUEST, ask("wang", "PATCH", "/api/v1/me", {"email": "wang at home"}), "/email", "value_error"),
+    Case("a code without an address to prove", 409, R.NOTHING_TO_PROVE, ask("wang", "POST", "/api/v1/me/email/proof", {"code": "493027"})),
+    Case("another code without an address to prove", 409, R.NOTHING_TO_PROVE, ask("wang", "POST", "/api/v1/me/email/codes")),
+    Case("a proof that is no code", 422, R.INVALID_REQUEST, ask("wang", "POST", "/api/v1/me/email/proof", {"code": "12345"}), "/code", "string_pattern_mismatch"),
+    Case("a link that nobody was sent", 404, R.PROOF_LINK_INVALID, ask("nobody", "POST", "/contact-proofs/of-nothing")),
     Case("a language that is not spoken here", 422, R.INVALID_REQUEST, ask("wang", "PATCH", "/api/v1/me", {"language": "fr"}), "/language", "enum"),
     Case("another phone number by the back door", 422, R.INVALID_REQUEST, ask("wang", "PATCH", "/api/v1/me", {"phone": "13900007777"}), "/phone", "extra_forbidden"),
 ]  # fmt: skip

@@ -137,6 +137,31 @@ REQUESTS: Mapping[Reason, ProblemText] = {
         "验证码输入错误次数过多，该验证码已失效。请重新获取验证码。",
         "The code was entered wrongly too often and is no longer valid. Ask for a new one.",
     ),
+    Reason.NOTHING_TO_PROVE: text(
+        409,
+        ("没有待验证的邮箱", "Nothing to prove"),
+        "您的账号没有待验证的邮箱。请先在“我的账号”中填写邮箱。",
+        "No e-mail address of yours waits to be proved. Give one under your account first.",
+    ),
+    Reason.PROOF_CODE_WRONG: text(
+        422,
+        ("验证码不正确", "Wrong code"),
+        "验证码不正确或已过期。[还可尝试 {tries_left} 次。]请核对邮件，或重新获取。",
+        "The code is wrong or has expired.[ You can try {tries_left} more times.] Look into the mail again, or ask for a"
+        " new one.",
+    ),
+    Reason.PROOF_TOO_MANY_TRIES: text(
+        422,
+        ("尝试次数过多", "Too many tries"),
+        "验证码输入错误次数过多，该验证码已失效。请重新获取，或使用邮件中的链接。",
+        "The code was entered wrongly too often and is no longer valid. Ask for a new one, or use the link in the mail.",
+    ),
+    Reason.PROOF_LINK_INVALID: text(
+        404,
+        ("链接已失效", "Link no longer valid"),
+        "该验证链接不存在、已过期或已被新的链接取代。请登录预约平台，重新获取验证邮件。",
+        "This link does not exist, has expired, or was replaced by a newer one. Sign in and ask for another mail.",
+    ),
     Reason.CREDENTIALS_WRONG: text(
         422,
         ("账号或密码不正确", "Wrong login or password"),
