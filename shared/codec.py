@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from shared.contracts import DATA_OF, Event, EventData, EventType
+from shared.plain_json import write_json
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
 BATCH_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
@@ -128,7 +129,7 @@ def read_event(document: object) -> Received:
 
 def data_json(event: Event) -> str:
     """Write the data of `event` as the JSON that the outbox stores."""
-    return to_json(event.data).decode()
+    return write_json(event.data).decode()
 
 
 def data_from_json(event_type: EventType, stored: str) -> EventData:

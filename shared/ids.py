@@ -2,9 +2,14 @@
 
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 
 def new_id() -> UUID:
     """Return a new UUIDv7."""
-    return uuid7()
+    return UUID(int=uuid7().int)
+
+
+def new_text_id() -> str:
+    """Return a new UUIDv7 in writing, for what is only ever shown."""
+    return str(uuid7())

@@ -38,7 +38,7 @@ from services.booking.api.words.facts import VOCABULARY
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.contact_proofs import PATH
 from services.booking.commands.desk import FLIGHTS, Desk
-from services.booking.commands.desk import Limits as DeskLimits
+from services.booking.commands.queue import Limits as DeskLimits
 from services.booking.settings import BookingSettings
 from services.booking.store.catalogue import read_catalogue
 from services.booking.store.database import is_unavailable

@@ -1,5 +1,6 @@
 """HTTP as both services speak it: problems (RFC 9457), limits, conditional requests, pages, the OpenAPI document."""
 
+from shared.web.document import write_in_order
 from shared.web.edge import BODY_LIMIT, NOT_JSON, Edge, EdgeOptions, Visit
 from shared.web.express import Application
 from shared.web.headers import etag, expected_version, parse_idempotency_key
@@ -56,4 +57,5 @@ __all__ = [
     "strict_router",
     "to_json",
     "visit_of",
+    "write_in_order",
 ]

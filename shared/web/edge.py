@@ -6,7 +6,6 @@ left to read. Whatever goes wrong inside is answered as a problem and logged und
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -15,9 +14,10 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.ids import new_id
+from shared.ids import new_text_id
 from shared.refusal import Refused
 from shared.tokens import Principal
+from shared.web.document import NameTwice, read_document
 from shared.web.faults import fault
 from shared.web.limits import Limits, Spent
 from shared.web.problems import Answer, Problems
@@ -244,7 +244,7 @@ def _visit(scope: Scope) -> Visit:
             text = value.decode("latin-1")
             # a field that comes twice is one list (RFC 9110, 5.3), which none of these may be: it will not parse
             kept[name] = f"{kept[name]}, {text}" if name in kept else text
-    return Visit(str(new_id()), kept)
+    return Visit(new_text_id(), kept)
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
@@ -298,24 +298,13 @@ def _refuse_unreadable(visit: Visit) -> None:
     if body.count(b"[") + body.count(b"{") > DEEPEST and _depth(body) > DEEPEST:
         raise _invalid("json_invalid", visit, field="")
     try:
-        document = visit.document = json.loads(body, object_pairs_hook=_named_once)
-    except _NameTwice:
+        document = visit.document = read_document(body)
+    except NameTwice:
         raise _invalid("repeated_name", visit, field="") from None
     except ValueError:
         return  # not JSON: whoever parses it will say so
     if b"\\u0000" in body and _nul_in(document):
         raise _invalid("nul_character", visit, field="")
-
-
-class _NameTwice(Exception):  # noqa: N818 - never leaves this file
-    """An object names one member twice: which of them counts would be anybody's guess (RFC 8259, 4)."""
-
-
-def _named_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(members)
-    if len(document) != len(members):
-        raise _NameTwice
-    return document
 
 
 def _invalid(code: str, visit: Visit, **place: str) -> Refused:
@@ -343,12 +332,11 @@ def _nul_in(value: Any) -> bool:
 
 
 async def _send(answer: Answer, reply: _Reply) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
+    head = answer.head()
     too_large = answer.status == 413
     if too_large:
-        headers.append((b"connection", b"close"))
-    await reply({"type": "http.response.start", "status": answer.status, "headers": headers})
+        head["headers"].append((b"connection", b"close"))
+    await reply(head)
     await reply({"type": "http.response.body", "body": answer.body, "more_body": too_large})
     if too_large:
         await reply.upload.linger()

@@ -15,9 +15,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.web.edge import Edge, EdgeOptions
-from shared.web.lean import LeanRoute
+from shared.web.lean import Answering, LeanRoute
 from shared.web.problems import Problems, invalid_request
-from shared.web.routes import Handler
 
 
 class Application(FastAPI):
@@ -29,7 +28,7 @@ class Application(FastAPI):
         """Put the edge around everything; call it when the routes are in place."""
         self.add_middleware(Edge, problems=problems, options=options)
         self._express = {
-            (method, route.path): Edge(_straight(self, route.get_route_handler(), problems), problems, options)
+            (method, route.path): Edge(_straight(self, route.answering(), problems), problems, options)
             for route in self.router.routes
             if isinstance(route, LeanRoute)
             for method in route.methods or ()
@@ -41,14 +40,15 @@ class Application(FastAPI):
         await (express or super().__call__)(scope, receive, send)
 
 
-def _straight(app: FastAPI, handle: Handler, problems: Problems) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def _straight(app: FastAPI, handle: Answering, problems: Problems) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     async def straight(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = app
         request = Request(scope, receive)
         try:
-            response = await handle(request)
+            answer = await handle(request)
         except RequestValidationError as error:
-            response = invalid_request(problems, request, error.errors()).response()
-        await response(scope, receive, send)
+            answer = invalid_request(problems, request, error.errors())
+        await send(answer.head())
+        await send({"type": "http.response.body", "body": answer.body})
 
     return straight

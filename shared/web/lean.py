@@ -16,20 +16,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.web.edge import NOT_JSON
+from shared.web.problems import Answer
 from shared.web.routes import Handler, StrictRoute, refuse_any_query, visit_of
 
 Dependency = Callable[[Request], Awaitable[Any]]
+Answering = Callable[[Request], Awaitable[Answer]]
 
 
 class LeanRoute(StrictRoute):
-    """Serves `endpoint(body_model, dependency) -> Response`; refuses any query parameter."""
+    """Serves `endpoint(body_model, dependency) -> Answer`; refuses any query parameter."""
 
     def get_route_handler(self) -> Handler:
+        answering = self.answering()
+
+        async def lean(request: Request) -> Response:
+            return (await answering(request)).response()
+
+        return lean
+
+    def answering(self) -> Answering:
+        """Return what gives the finished answer to a request, for a road on which nobody needs a response object."""
         endpoint = self.endpoint
         body_name, model, asker_name, dependency = _parts(endpoint)
         validate = model.__pydantic_validator__.validate_python
 
-        async def lean(request: Request) -> Response:
+        async def answering(request: Request) -> Answer:
             refuse_any_query(request)
             document = visit_of(request).document
             if document is NOT_JSON:  # first, as the general road does: dependencies read the body too
@@ -40,10 +51,10 @@ class LeanRoute(StrictRoute):
             except ValidationError as error:
                 faults = error.errors(include_url=False, include_input=False)
                 raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from error
-            response: Response = await endpoint(**{body_name: wish, asker_name: asker})
-            return response
+            answer: Answer = await endpoint(**{body_name: wish, asker_name: asker})
+            return answer
 
-        return lean
+        return answering
 
 
 def _parts(endpoint: Callable[..., Any]) -> tuple[str, type[BaseModel], str, Dependency]:

@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import Message
 
 from shared.clock import SHANGHAI
 from shared.contracts import Words
@@ -84,6 +85,12 @@ class Answer:
     def response(self) -> Response:
         """Return it as a response."""
         return Response(self.body, self.status, self.headers)
+
+    def head(self) -> Message:
+        """Return what ASGI calls the start of the response; the body is to follow whole."""
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        headers.append((b"content-length", b"%d" % len(self.body)))
+        return {"type": "http.response.start", "status": self.status, "headers": headers}
 
 
 @dataclass(frozen=True, slots=True)

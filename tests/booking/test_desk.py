@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.booking.commands.catalogue_cache import CatalogueCache
-from services.booking.commands.desk import Desk, Limits
+from services.booking.commands.desk import Desk
+from services.booking.commands.queue import Limits
 from services.booking.domain.booking import Action
 from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
@@ -122,6 +123,31 @@ async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_lo
         answers = await asyncio.gather(*asked)
         assert [answer.status for answer in answers] == [201] * 5 + [409] * 35, "first come, first served"
     assert (at_once, flights) == (1, 2)
+    await desk.close()
+
+
+async def test_batches_beside_each_other_are_of_even_size(city: City) -> None:
+    """Half of whoever is here rides in each; three who come late do not fly alone beside twenty."""
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 43)
+    sizes: list[int] = []
+    late: list[asyncio.Task[Answer]] = []
+
+    async def lock(tx: AsyncConnection, wanted: Wanted) -> list[Slot]:
+        sizes.append(len(wanted.people))
+        found = await take_locks(tx, wanted)
+        if len(sizes) == 2:  # the second batch has waited for the first one's locks, and is alone now
+            late.extend(asyncio.create_task(desk.ask(wish(one, slot), render)) for one in residents[40:])
+            await asyncio.sleep(0)
+        return found
+
+    desk = city.another(lock=lock)
+    answers = await asyncio.gather(*(desk.ask(wish(one, slot), render) for one in residents[:40]))
+    answers += await asyncio.gather(*late)
+    assert [answer.status for answer in answers] == [201] * 43
+    assert sizes == [20, 20, 3]
+    assert await world.audit(city.engine) == CLEAN
     await desk.close()
 
 

@@ -195,7 +195,7 @@ def rendering(asker: SignedIn, status: int) -> Render:
     return render
 
 
-async def book(wish: NewBooking, asker: WriteDep) -> Response:
+async def book(wish: NewBooking, asker: WriteDep) -> Answer:
     """Hold a place, or book it at once. 预约或暂留名额。
 
     A refusal names the nearest free times where the slot is the matter. A repeat with the same Idempotency-Key gets the
@@ -214,7 +214,7 @@ async def book(wish: NewBooking, asker: WriteDep) -> Response:
         confirm=wish.confirm,
         channel=wish.channel,
     )
-    return (await asker.parts.desk.ask(request, rendering(asker, 201))).response()
+    return await asker.parts.desk.ask(request, rendering(asker, 201))
 
 
 router.add_api_route(

@@ -5,7 +5,6 @@ anybody may read, `SignedIn` where an account is needed, `Write` where something
 """
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -37,6 +36,7 @@ from shared.web import (
     Visit,
     expected_version,
     parse_idempotency_key,
+    write_in_order,
 )
 
 AT_WORK = (Role.STAFF, Role.SCHEDULER, Role.ADMINISTRATOR)
@@ -207,9 +207,6 @@ def idempotency_key(visit: Visit) -> str:
     return parse_idempotency_key(visit.headers.get(b"idempotency-key"))
 
 
-_in_order = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
 async def fingerprint(request: Request) -> bytes:
     """Return 32 bytes that two requests share only if they ask the same: method, address, and the meaning of the body."""
     return hashlib.sha256(await meaning(request)).digest()
@@ -219,8 +216,9 @@ async def meaning(request: Request) -> bytes:
     """Return what a request asks, in one written form: neither the order of members nor the spaces of a body count."""
     scope = request.scope
     visit: Visit = scope["visit"]
-    body = _in_order(await request.json() if visit.document is NOT_JSON else visit.document) if visit.body else ""
-    return f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}\n{body}".encode()
+    document = await request.json() if visit.body and visit.document is NOT_JSON else visit.document
+    body = write_in_order(document) if visit.body else b""
+    return b"%s %s?%s\n%s" % (scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
 
 
 # -- how routes document themselves ---------------------------------------------------------------------------------

@@ -14,17 +14,17 @@ What the desk promises:
 """
 
 import asyncio
+import math
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from services.booking.commands.answer import Render
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.line import gather_line
+from services.booking.commands.queue import Asked, KeyName, Limits, Queue
 from services.booking.commands.strikes import record
 from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.event import event_of
@@ -56,43 +56,11 @@ ALONE_ATTEMPTS = 3
 FLIGHTS = 2
 """Batches in flight at once: one that PostgreSQL works on, one that this process reads, decides or answers."""
 
+SMALL = 16
+"""A batch of fewer requests is not made even smaller: PostgreSQL would take as long for it."""
+
 Lock = Callable[[Connection, Wanted], Awaitable[list[Slot]]]
 """How slots and people are locked; see `store.gathering.take_locks`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the desk: requests in a batch, requests that wait, and seconds that one may wait."""
-
-    batch: int = 256
-    bound: int = 4096
-    deadline_seconds: float = 5.0
-
-
-@dataclass(slots=True)
-class _Asked:
-    """A request that waits for its answer."""
-
-    request: Request
-    render: Render
-    answer: asyncio.Future[Answer]
-    since: float
-    repeats: "list[_Asked]" = field(default_factory=list)
-
-    def is_repeat_of(self, other: "_Asked") -> bool:
-        """Say whether both are one request, sent more than once under one key."""
-        return self.request.key is not None and self.request.key == other.request.key
-
-    def settle(self, answer: Answer | Exception) -> None:
-        """Answer whoever asked, and whoever asked the same again, unless they have gone away."""
-        for repeat in self.repeats:
-            repeat.settle(answer)
-        if self.answer.done():
-            return
-        if isinstance(answer, Exception):
-            self.answer.set_exception(answer)
-        else:
-            self.answer.set_result(answer)
 
 
 secure_chance = secrets.SystemRandom().random
@@ -132,10 +100,10 @@ class Desk:
         self._limits = limits or Limits()
         self._lock = lock
         self.chance = secure_chance
-        self._waiting: deque[_Asked] = deque()
-        self._flights: set[asyncio.Task[None]] = set()
+        self._waiting = Queue(self._limits)
+        self._flights: dict[asyncio.Task[None], int] = {}
         self._locking: asyncio.Task[None] | None = None
-        self._keys_in_flight: set[tuple[UUID, str]] = set()
+        self._keys_in_flight: set[KeyName] = set()
         self._called = False
         self._closed = False
 
@@ -150,8 +118,8 @@ class Desk:
         if self._closed or len(self._waiting) >= self._limits.bound:
             raise Refused(Reason.BUSY, retry_after_seconds=1)
         loop = asyncio.get_running_loop()
-        asked = _Asked(request, render, loop.create_future(), time.monotonic())
-        self._waiting.append(asked)
+        asked = Asked(request, render, loop.create_future(), time.monotonic())
+        self._waiting.add(asked)
         if not self._called:  # soon, not now: whoever is read in the same turn of the loop rides in the same batch
             self._called = True
             loop.call_soon(self._begin)
@@ -169,16 +137,21 @@ class Desk:
 
         The one before must have its locks already, so that of two batches that want one slot the earlier is served
         first; and no more are in flight than `FLIGHTS`. While PostgreSQL works on one, the next is read and decided.
+        For that the batches must be of even size: one takes half of whoever is here, and none begins that would be
+        small beside the other, because a batch of two takes PostgreSQL nearly as long as one of twenty.
         """
         self._called = False
         while self._waiting and self._locking is None and len(self._flights) < FLIGHTS:
-            waiting = len(self._waiting)
-            batch = self._next_batch()
+            waiting, flying = len(self._waiting), sum(self._flights.values())
+            if waiting * FLIGHTS < flying:
+                return  # more will come, or a batch will end
+            most = min(self._limits.batch, max(SMALL, math.ceil((waiting + flying) / FLIGHTS)))
+            batch = self._waiting.next_batch(most, self._keys_in_flight)
             if batch:
-                keys = {(key.account_id, key.key) for asked in batch if (key := asked.request.key) is not None}
+                keys = {asked.key_name for asked in batch if asked.key_name is not None}
                 self._keys_in_flight |= keys
                 self._locking = asyncio.create_task(self._fly(batch, keys), name="desk")
-                self._flights.add(self._locking)
+                self._flights[self._locking] = len(batch)
             elif len(self._waiting) == waiting:
                 return  # the next one's key is in flight: its end begins the next batch
 
@@ -187,7 +160,7 @@ class Desk:
             self._locking = None
             self._begin()
 
-    async def _fly(self, batch: list[_Asked], keys: set[tuple[UUID, str]]) -> None:
+    async def _fly(self, batch: list[Asked], keys: set[KeyName]) -> None:
         """Serve a batch and settle whoever is in it, whatever happens."""
         try:
             await self._serve(batch)
@@ -202,40 +175,11 @@ class Desk:
                     asked.settle(_told(error))
         finally:
             self._keys_in_flight -= keys
-            self._flights = {one for one in self._flights if one is not asyncio.current_task()}
+            self._flights = {one: size for one, size in self._flights.items() if one is not asyncio.current_task()}
             self._has_locks()
             self._begin()
 
-    def _next_batch(self) -> list[_Asked]:
-        """Take whoever waits, in order.
-
-        Whoever waited too long is told so, and whoever has gone away is dropped. A request that is sent again while it
-        waits is told what the first one is told. Another request under its key, or under one in flight, is kept out of
-        the batch, so that it finds the first one's answer.
-        """
-        batch: list[_Asked] = []
-        first_of: dict[tuple[UUID, str], _Asked] = {}
-        oldest = time.monotonic() - self._limits.deadline_seconds
-        while self._waiting and len(batch) < self._limits.batch:
-            key = self._waiting[0].request.key
-            name = None if key is None else (key.account_id, key.key)
-            if name in self._keys_in_flight:
-                break
-            first = None if name is None else first_of.get(name)
-            if first is not None and not self._waiting[0].is_repeat_of(first):
-                break
-            asked = self._waiting.popleft()
-            if asked.since < oldest:
-                asked.settle(Refused(Reason.BUSY, retry_after_seconds=1))
-            elif first is not None:
-                first.repeats.append(asked)
-            elif not asked.answer.done():
-                batch.append(asked)
-                if name is not None:
-                    first_of[name] = asked
-        return batch
-
-    async def _serve_alone(self, asked: _Asked) -> None:
+    async def _serve_alone(self, asked: Asked) -> None:
         """Serve one request by itself, again where it collided with another process, so that only the guilty fail."""
         for attempt in range(1, ALONE_ATTEMPTS + 1):
             try:
@@ -247,7 +191,7 @@ class Desk:
             else:
                 return
 
-    async def _serve(self, batch: Sequence[_Asked]) -> None:
+    async def _serve(self, batch: Sequence[Asked]) -> None:
         """Gather, decide, keep, commit, answer."""
         requests = [asked.request for asked in batch]
         async with transaction(self._engine) as tx:

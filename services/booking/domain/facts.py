@@ -14,7 +14,7 @@ from services.booking.domain.catalogue import Catalogue, Service, Venue
 from services.booking.domain.penalty import Barred
 from services.booking.domain.policy import DocumentType, Policy
 from services.booking.domain.request import Actor, WalkIns
-from services.booking.domain.slot import Slot
+from services.booking.domain.slot import Slot, counted
 from services.booking.domain.waitlist_entry import Waiting
 
 
@@ -126,9 +126,7 @@ class Facts:
     def apply_walk_ins(self, walk_ins: WalkIns) -> None:
         """Count walk-ins on their slot."""
         slot = self.slots[walk_ins.slot_id]
-        self.slots[slot.id] = replace(
-            slot, taken=slot.taken + walk_ins.people, taken_walk_in=slot.taken_walk_in + walk_ins.people
-        )
+        self.slots[slot.id] = counted(slot, walk_ins.people, 0, walk_ins.people)
 
     def _count_holds(self, before: Booking | None, after: Booking) -> None:
         change = int(after.state is State.HELD) - int(before is not None and before.state is State.HELD)
@@ -139,7 +137,7 @@ class Facts:
         for slot_id, seats in booking.places:
             slot, places = self.slots[slot_id], direction * seats
             counter = places if booking.channel is Channel.COUNTER else 0
-            self.slots[slot_id] = replace(slot, taken=slot.taken + places, taken_counter=slot.taken_counter + counter)
+            self.slots[slot_id] = counted(slot, places, counter)
 
     def _move_claims(self, booking: Booking, *, live: bool) -> None:
         """Take this booking's claims from what its people have, and where it is live put them there as they are now."""

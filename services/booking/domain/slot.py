@@ -49,6 +49,35 @@ class Slot:
     waited: bool = False
 
 
+def counted(slot: Slot, places: int, counter: int, walk_in: int = 0) -> Slot:
+    """Return the slot with so many more places taken, of which so many at the counter and by walk-ins.
+
+    Written out, because every booking counts: `replace` takes three times as long.
+    """
+    return Slot(
+        id=slot.id,
+        service_id=slot.service_id,
+        venue_id=slot.venue_id,
+        kind=slot.kind,
+        district_id=slot.district_id,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        bookable_from=slot.bookable_from,
+        bookable_until=slot.bookable_until,
+        capacity=slot.capacity,
+        taken=slot.taken + places,
+        kept_counter=slot.kept_counter,
+        taken_counter=slot.taken_counter + counter,
+        kept_walk_in=slot.kept_walk_in,
+        taken_walk_in=slot.taken_walk_in + walk_in,
+        closed=slot.closed,
+        drawn=slot.drawn,
+        cooling=slot.cooling,
+        later=slot.later,
+        waited=slot.waited,
+    )
+
+
 _WARM = frozenset({Channel.WAITING_LIST, Channel.WALK_IN})
 """Channels that may have a place while it cools off."""
 

@@ -24,6 +24,9 @@ RULES_OF: Mapping[ServiceKind, tuple[Rule, ...]] = MappingProxyType(
 )
 """Rules that only one kind of service has; they come before the shared ones' last question, whether there is room."""
 
+_RULES: Mapping[ServiceKind, tuple[Rule, ...]] = MappingProxyType(
+    {kind: (*SHARED_RULES[:-1], *RULES_OF.get(kind, ()), SHARED_RULES[-1]) for kind in ServiceKind}
+)
 
 ASKED_WHEN_BOOKING = frozenset[Rule]({declarations_answered, holds_within_cap})
 """Rules about how somebody books, and not about the time: whoever only looks for times is not asked yet."""
@@ -36,7 +39,7 @@ def admit(book: Book, facts: Facts) -> Change:
         Refused: with the reason of the first rule that says no.
     """
     case = _case(book, facts)
-    for rule in _rules(case):
+    for rule in _RULES[case.service.kind]:
         rule(case)
     return _made(case)
 
@@ -48,7 +51,7 @@ def admit_in_principle(book: Book, facts: Facts) -> Change:
         Refused: as `admit`.
     """
     case = _case(book, facts)
-    for rule in _rules(case):
+    for rule in _RULES[case.service.kind]:
         if rule not in ASKED_WHEN_BOOKING:
             rule(case)
     return _made(case)
@@ -60,10 +63,6 @@ def _case(book: Book, facts: Facts) -> Case:
         raise Refused(Reason.SLOT_UNKNOWN, field="/slot_id")
     service, venue, policy = facts.offer(slot)
     return Case(book, slot, service, venue, policy, party_of(book, facts), facts)
-
-
-def _rules(case: Case) -> tuple[Rule, ...]:
-    return (*SHARED_RULES[:-1], *RULES_OF.get(case.service.kind, ()), SHARED_RULES[-1])
 
 
 def _made(case: Case) -> Change:
