@@ -42,8 +42,9 @@ format: $(STAMP) ## put the code into the house's format
 types: $(STAMP) ## check the types, strictly
 	$(BIN)/mypy
 
-chaos: $(STAMP) ## kill processes under load, at every step and in every order, and count what was lost
-	$(BIN)/python -m pytest -m chaos -s $(ARGS)
+chaos: $(STAMP) ## play the engine against its model, kill processes under load and at every step, and count what was lost
+	$(BIN)/python -m pytest -m chaos -v -n auto --maxprocesses 4 tests/model $(ARGS)
+	$(BIN)/python -m pytest -m chaos -v -s --ignore tests/model $(ARGS)
 
 bench: $(STAMP) ## measure against a stub, pgbench and a naive version (12 minutes), and print each promise with its ratio
 	$(BIN)/python -m pytest -m bench -s $(ARGS)

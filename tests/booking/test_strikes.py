@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from services.booking import tables
 from services.booking.commands import strikes
@@ -17,7 +17,7 @@ from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Action, Channel
 from services.booking.domain.penalty_rule import Cause, LateCancel, Length, PenaltyRule, PenaltyScope, Span, Window
-from services.booking.domain.policy import CancelBy
+from services.booking.domain.policy import CancelBy, PartyKind
 from services.booking.domain.request import SYSTEM, Actor, Alter, Move
 from services.booking.domain.slot import Slot
 from services.booking.store.database import Connection
@@ -237,3 +237,24 @@ async def test_two_processes_that_strike_one_person_at_once_count_each_other(
     await asyncio.gather(*(desk.close() for desk in desks))
     assert len(await rows(city, "strikes")) == 2
     assert ("barred" in [one[0] for one in await news(city)]) is locked
+
+
+async def test_who_left_late_stays_struck_when_the_others_are_found_to_have_come(city: City) -> None:
+    """The correction is about who was marked absent, and says nothing of who had given up the day before."""
+    [resident, friend] = await world.put_residents(city.engine, 2)
+    async with city.engine.begin() as tx:
+        row = dict((await tx.execute(select(tables.account_people))).mappings().all()[-1])
+        await tx.execute(insert(tables.account_people).values(row | {"account_id": resident.account_id}))
+    [slot] = await slots_of(city, count=1)
+    party = replace(wish(resident, slot), person_ids=(resident.person_id, friend.person_id), party_kind=PartyKind.GROUP)
+    answer = await city.desk.ask(party, render)
+    assert answer.status == 201, answer
+    city.clock.set(slot.starts_at - timedelta(minutes=1))
+    left = await alter(city, answer, Action.CANCEL_MEMBER, himself(resident), person_id=friend.person_id)
+    assert left.status == 201, left
+    city.clock.set(slot.ends_at + timedelta(minutes=1))
+    await Sweeps(city.engine, city.desk, city.clock).end_visits()
+    assert (await alter(city, answer, Action.CORRECT, STAFF, reason="the scanner was broken")).status == 201
+    struck = {row.id: row.person_id for row in await rows(city, "strikes")}
+    assert set(struck.values()) == {resident.person_id, friend.person_id}
+    assert [struck[row.strike_id] for row in await rows(city, "strike_annulments")] == [resident.person_id]

@@ -31,6 +31,9 @@ from tests.model.engine import Picture
 from tests.model.intent import FAMILIES
 
 _CLEAR = (
+    "penalties",
+    "strike_annulments",
+    "strikes",
     "waitlist_skips",
     "waitlist_offers",
     "waitlist_people",
@@ -66,6 +69,7 @@ class Database:
     def desk(self) -> Desk:
         if self._desk is None:
             self._desk = Desk(self.engine, CatalogueCache(self.catalogue), self.clock)
+            self._desk.chance = lambda: town.CHANCE
         return self._desk
 
     def settle_in(self) -> None:
@@ -150,7 +154,7 @@ class Database:
 
     async def _publish(self, slot: Slot, now: datetime) -> bool:
         wanted = self.published | {slot.id: slot}
-        opened = [_opened(one) for one in wanted.values() if not one.closed]
+        opened = [_opened(one) for one in wanted.values() if one.service_id == slot.service_id and not one.closed]
         async with self.engine.connect() as tx:
             report = await replace_slots(tx, [slot.service_id], opened, lambda *_: Words("关闭", "Closed"), now)
             if report.stranded:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.booking.domain.booking import Action
 
 PEOPLE = 5
-SLOTS = 5
+SLOTS = 8
 FAMILIES: tuple[frozenset[int], ...] = (frozenset({0}), frozenset({1}), frozenset({2, 3, 4}), frozenset({1, 4}))
 """By account, the people whom it may book for."""
 
@@ -39,6 +39,16 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """Book, or hold, a visit in two steps for two people: both go in, then the first takes the tour."""
+
+    account: int
+    people: tuple[int, int]
+    slots: tuple[int, int]
+    confirm: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """Do something to a booking; `person` counts in its party, from 1, and 0 is nobody of them."""
 
@@ -59,6 +69,15 @@ class Shift:
 
 
 @dataclass(frozen=True, slots=True)
+class Detour:
+    """Move a booking to other slots, as a visit is moved."""
+
+    which: int
+    slots: tuple[int, int]
+    who: Who
+
+
+@dataclass(frozen=True, slots=True)
 class Door:
     """Let people in who just came."""
 
@@ -66,7 +85,7 @@ class Door:
     people: int
 
 
-Intent = Wish | Act | Shift | Door
+Intent = Wish | Visit | Act | Shift | Detour | Door
 
 
 def _parties(account: int) -> list[tuple[int, ...]]:
@@ -103,6 +122,15 @@ def _acts(ways: Sequence[tuple[Action, Who]]) -> list[Act]:
 _PEOPLES = _acts([*product(_BY_RESIDENTS, _BY_PEOPLE)])
 _HOUSES = _acts(_BY_HOUSE)
 _SHIFTS = [Shift(which, slot, who) for which, slot, who in product(_WHICH, range(SLOTS), _BY_PEOPLE)]
+_WAYS = [(0, 6), (1, 6), (2, 6), (4, 7), (0, 6), (1, 6), (2, 6), (4, 7), (3, 6), (0, 7), (0, 5), (6, 0)]
+"""Slots of the two steps: those that fit together, more than once, and some that do not."""
+_VISITS = [
+    Visit(account, people, slots, confirm)
+    for (account, people), slots, confirm in product(
+        [(2, (2, 3)), (2, (4, 2)), (2, (3, 4)), (3, (1, 4)), (3, (4, 1)), (0, (0, 1))], _WAYS, (False, True, True)
+    )
+]
+_DETOURS = [Detour(which, slots, who) for which, slots, who in product(_WHICH, _WAYS, _BY_PEOPLE)]
 _DOORS = [Door(slot, people) for slot, people in product(range(SLOTS), (1, 2, 3))]
 """Everything that can be tried, more often what comes more often: one draw a step, which keeps thousands of games quick."""
 
@@ -138,9 +166,17 @@ def shifts() -> st.SearchStrategy[Shift]:
     return _one_of(_SHIFTS)
 
 
+def visits() -> st.SearchStrategy[Visit]:
+    return _one_of(_VISITS)
+
+
+def detours() -> st.SearchStrategy[Detour]:
+    return _one_of(_DETOURS)
+
+
 def doors() -> st.SearchStrategy[Door]:
     return _one_of(_DOORS)
 
 
 def intents() -> st.SearchStrategy[Intent]:
-    return st.one_of(wishes(), wishes(), acts(), house_acts(), shifts(), doors())
+    return st.one_of(wishes(), wishes(), visits(), acts(), house_acts(), shifts(), doors())

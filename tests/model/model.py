@@ -1,6 +1,7 @@
 """The model: what the engine promises, written as simply as it can be said, with nothing of the engine in it.
 
-It keeps bookings in a list and works everything out anew each time it is asked: who lives, what is taken, what is free.
+It keeps bookings in a list and works everything out anew each time it is asked: who lives, what is taken, what is free,
+who is barred. Only what has no other trace is remembered: since when a place cools off, and who was struck.
 """
 
 from dataclasses import dataclass, field, replace
@@ -8,15 +9,17 @@ from datetime import datetime, timedelta
 
 from tests import make
 from tests.model import town
-from tests.model.intent import FAMILIES, Act, Door, Intent, Shift, Who, Wish
+from tests.model.intent import FAMILIES, Act, Detour, Door, Intent, Shift, Visit, Who, Wish
 
 GONE = {"cancelled", "lapsed"}
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
 class Place:
     """A slot as the model knows it."""
 
+    service: str
     starts: datetime
     ends: datetime
     released: datetime
@@ -26,19 +29,53 @@ class Place:
     for_walk_ins: int
     walked_in: int = 0
     closed: bool = False
+    cooling: list[datetime] = field(default_factory=list)
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether what comes free in it cools off, and who is late to cancel is struck."""
+        return self.service == town.TOUR
 
 
 @dataclass(slots=True, eq=False)
 class Stay:
-    """A booking as the model knows it."""
+    """A booking as the model knows it: in which slots, in order of time, and who comes to each."""
 
     account: int
-    people: list[int]
-    slot: int
+    spots: list[tuple[int, list[int]]]
     state: str
     counter: bool
     until: datetime | None
     extended: int = 0
+
+    @property
+    def people(self) -> list[int]:
+        return self.spots[0][1]
+
+    @property
+    def slot(self) -> int:
+        return self.spots[0][0]
+
+    @property
+    def is_visit(self) -> bool:
+        return len(self.spots) > 1
+
+    @property
+    def slots(self) -> set[int]:
+        return {slot for slot, _ in self.spots}
+
+    def seats(self, slot: int) -> int:
+        return sum(len(people) for spot, people in self.spots if spot == slot)
+
+
+@dataclass(slots=True)
+class Strike:
+    """Somebody did not come, or was late to say so."""
+
+    person: int
+    at: datetime
+    stay: Stay
+    absent: bool
 
 
 @dataclass(slots=True)
@@ -46,6 +83,8 @@ class Model:
     now: datetime = make.NOW
     places: list[Place] = field(default_factory=list)
     stays: list[Stay] = field(default_factory=list)
+    strikes: list[Strike] = field(default_factory=list)
+    barred: dict[int, datetime] = field(default_factory=dict)
     reach: int = 0
 
     @classmethod
@@ -53,6 +92,7 @@ class Model:
         return cls(
             places=[
                 Place(
+                    service=slot.service_id,
                     starts=slot.starts_at,
                     ends=slot.ends_at,
                     released=slot.bookable_from,
@@ -65,6 +105,8 @@ class Model:
             ]
         )
 
+    # -- what there is ----------------------------------------------------------------------------------------------
+
     def state(self, stay: Stay) -> str:
         """Return the state as everybody sees it now."""
         return "lapsed" if stay.state == "held" and stay.until is not None and stay.until <= self.now else stay.state
@@ -72,25 +114,76 @@ class Model:
     def living(self) -> list[Stay]:
         return [stay for stay in self.stays if self.state(stay) not in GONE]
 
+    def starts(self, stay: Stay) -> datetime:
+        return self.places[stay.slot].starts
+
+    def ends(self, stay: Stay) -> datetime:
+        return max(self.places[slot].ends for slot in stay.slots)
+
+    def last_start(self, stay: Stay) -> datetime:
+        return max(self.places[slot].starts for slot in stay.slots)
+
     def taken(self, slot: int) -> int:
-        return sum(len(stay.people) for stay in self.living() if stay.slot == slot) + self.places[slot].walked_in
+        """Return the places that are not to be had: those of a hold that ran out, too, until somebody looks at it."""
+        return sum(stay.seats(slot) for stay in self.stays if stay.state not in GONE) + self.places[slot].walked_in
 
     def free(self, slot: int, channel: str) -> int:
         """Return the places that a channel may take: what others have been promised and not taken is not free."""
         place = self.places[slot]
-        at_counter = sum(len(stay.people) for stay in self.living() if stay.slot == slot and stay.counter)
+        at_counter = sum(stay.seats(slot) for stay in self.stays if stay.state not in GONE and stay.counter)
         free = place.capacity - self.taken(slot)
+        if channel != "walk_in":
+            free -= sum(instant > self.now for instant in place.cooling)
         if channel != "counter":
             free -= max(0, place.for_counter - at_counter)
         if channel != "walk_in":
             free -= max(0, place.for_walk_ins - place.walked_in)
-        return free
+        return max(0, free)
+
+    def bars(self) -> dict[int, datetime]:
+        """Return until when people are barred: each second strike, in order of time, bars for a day from itself."""
+        ends: dict[int, datetime] = {}
+        for person in {strike.person for strike in self.strikes}:
+            moments = sorted(strike.at for strike in self.strikes if strike.person == person)
+            imposing = moments[town.STRIKES - 1 :: town.STRIKES]
+            if imposing:
+                ends[person] = imposing[-1] + town.BARRED_FOR
+        return ends
+
+    # -- a batch ----------------------------------------------------------------------------------------------------
+
+    def begin(self, batch: list[Intent]) -> list[Intent]:
+        """Begin a batch: whatever ran out where it looks is over, and nobody in it meets a bar that it imposes itself."""
+        self.reach = len(self.stays)
+        self.barred = self.bars()
+        batch = [self._named(intent) for intent in batch]
+        asked, touched = set[int](), set[int]()
+        for intent in batch:
+            if isinstance(intent, Wish | Shift | Door):
+                asked.add(intent.slot)
+            elif isinstance(intent, Visit | Detour):
+                asked.update(intent.slots)
+            if isinstance(intent, Act | Shift | Detour) and (stay := self.pick(intent.which)) is not None:
+                touched |= stay.slots
+        self.notice(asked, touched)
+        return batch
+
+    def notice(self, asked: set[int], touched: set[int]) -> None:
+        """End what ran out in these slots, and all of a visit that ran out and has a place in one that is asked for."""
+        over = [stay for stay in self.stays if stay.state == "held" and self.state(stay) == "lapsed"]
+        seen = asked | touched
+        for stay in over:
+            if stay.is_visit and stay.slots & asked:
+                seen = seen | stay.slots
+        for stay in over:
+            if stay.slots <= seen:
+                self._gives_back(stay, "lapsed")
 
     def pick(self, which: int) -> Stay | None:
         """Return a booking, counted from the newest that there was when the batch began."""
         return self.stays[self.reach - 1 - which] if which < self.reach else None
 
-    def named(self, intent: Intent) -> Intent:
+    def _named(self, intent: Intent) -> Intent:
         """Return `intent` with the person whom it is about by number."""
         if not isinstance(intent, Act):
             return intent
@@ -103,41 +196,69 @@ class Model:
     def expect(self, intent: Intent) -> bool:
         """Play `intent`, and say whether it comes to pass."""
         if isinstance(intent, Wish):
-            return self._wish(intent)
+            spots = [(intent.slot, list(intent.people))]
+            return self._books(intent, spots, counter=intent.counter)
+        if isinstance(intent, Visit):
+            spots = [(intent.slots[0], list(intent.people)), (intent.slots[1], [intent.people[0]])]
+            return self._fits(intent.slots) and self._books(intent, spots, counter=False)
         if isinstance(intent, Door):
             return self._door(intent)
-        return self._shift(intent) if isinstance(intent, Shift) else self._act(intent)
+        return self._act(intent) if isinstance(intent, Act) else self._moves(intent)
 
-    def _wish(self, wish: Wish) -> bool:
+    # -- places taken -----------------------------------------------------------------------------------------------
+
+    def _books(self, wish: Wish | Visit, spots: list[tuple[int, list[int]]], *, counter: bool) -> bool:
         stay = Stay(
             account=wish.account,
-            people=list(wish.people),
-            slot=wish.slot,
+            spots=spots,
             state="confirmed" if wish.confirm else "held",
-            counter=wish.counter,
+            counter=counter,
             until=None if wish.confirm else self.now + town.HOLD,
         )
-        if not set(wish.people) <= FAMILIES[wish.account] or not self._admits(stay):
+        if not set(wish.people) <= FAMILIES[wish.account] or not self._admits(stay, heeding_bars=True):
             return False
         self.stays.append(stay)
         return True
 
-    def _admits(self, stay: Stay) -> bool:
-        """Say whether a booking that is not among `stays` can be."""
-        place = self.places[stay.slot]
-        last = place.starts if stay.counter else min(place.starts, place.online_until)
-        if place.closed or not place.released <= self.now < last:
-            return False
-        for person in stay.people:
-            theirs = [self.places[one.slot] for one in self.living() if person in one.people]
-            if any(one.starts < place.ends and place.starts < one.ends for one in theirs):
-                return False
-            if sum(one.starts.date() == place.starts.date() for one in theirs) >= town.LIMIT:
-                return False
+    def _fits(self, slots: tuple[int, int]) -> bool:
+        """Say whether a visit may go through these slots."""
+        entry, tour = (self.places[slot] for slot in slots)
+        least, most = (timedelta(minutes=minutes) for minutes in town.VISIT_GAP)
+        of_its_kind = (entry.service, tour.service) == (town.ENTRY, town.TOUR)
+        same_day = entry.starts.date() == tour.starts.date()
+        return of_its_kind and same_day and least <= tour.starts - entry.ends <= most
+
+    def _admits(self, stay: Stay, *, heeding_bars: bool) -> bool:
+        """Say whether a booking that is not among `stays` can be: step by step, each beside those before it."""
         holds = [one for one in self.living() if one.state == "held" and one.account == stay.account]
         if stay.state == "held" and len(holds) >= town.HOLDS:
             return False
-        return self.free(stay.slot, "counter" if stay.counter else "online") >= len(stay.people)
+        before = replace(stay, spots=[])
+        self.stays.append(before)
+        try:
+            for slot, people in stay.spots:
+                if not self._admits_to(slot, people, stay, heeding_bars=heeding_bars):
+                    return False
+                before.spots.append((slot, people))
+        finally:
+            self.stays.remove(before)
+        return True
+
+    def _admits_to(self, slot: int, people: list[int], stay: Stay, *, heeding_bars: bool) -> bool:
+        place = self.places[slot]
+        last = place.starts if stay.counter else min(place.starts, place.online_until)
+        if place.closed or not place.released <= self.now < last:
+            return False
+        for person in people:
+            if heeding_bars and not stay.counter and place.starts < self.barred.get(person, self.now):
+                return False
+            theirs = [self.places[at] for one in self.living() for at, company in one.spots if person in company]
+            if any(one.starts < place.ends and place.starts < one.ends for one in theirs):
+                return False
+            counted = [one for one in theirs if one.service == place.service]
+            if sum(one.starts.date() == place.starts.date() for one in counted) >= town.LIMIT:
+                return False
+        return self.free(slot, "counter" if stay.counter else "online") >= len(people)
 
     def _door(self, door: Door) -> bool:
         place = self.places[door.slot]
@@ -146,22 +267,59 @@ class Model:
         place.walked_in += door.people
         return True
 
-    def _shift(self, shift: Shift) -> bool:
+    def _moves(self, shift: Shift | Detour) -> bool:
         stay = self.pick(shift.which)
         if stay is None or shift.who is Who.STRANGER or self.state(stay) not in {"held", "confirmed"}:
             return False
         by_booker = shift.who is Who.BOOKER
-        starts = self.places[stay.slot].starts
-        if shift.slot == stay.slot or self.now >= starts or (by_booker and stay.counter):
+        if self.now >= self.starts(stay) or (by_booker and stay.counter):
             return False
-        if by_booker and stay.state == "confirmed" and self.now > starts - town.CANCEL_BEFORE:
+        if by_booker and stay.state == "confirmed" and self.now > self.starts(stay) - town.CANCEL_BEFORE:
             return False
-        moved = replace(stay, slot=shift.slot)
+        spots = self._elsewhere(stay, shift)
+        if spots is None:
+            return False
+        moved = replace(stay, spots=spots)
         position = self.stays.index(stay)
         del self.stays[position]  # what it has is not counted against it
-        admitted = self._admits(moved)
-        self.stays.insert(position, moved if admitted else stay)
+        admitted = self._admits(moved, heeding_bars=False)
+        self.stays.insert(position, stay)
+        if admitted:
+            self._becomes_so(stay, spots=spots)
         return admitted
+
+    def _elsewhere(self, stay: Stay, shift: Shift | Detour) -> list[tuple[int, list[int]]] | None:
+        """Return where a booking would go, or None: a visit goes from way to way, any other from slot to slot of its service."""
+        if isinstance(shift, Shift):
+            same = self.places[shift.slot].service == self.places[stay.slot].service
+            fits = not stay.is_visit and shift.slot != stay.slot and same
+            return [(shift.slot, list(stay.people))] if fits else None
+        spots = [(slot, people) for slot, (_, people) in zip(shift.slots, stay.spots, strict=False)]
+        return spots if stay.is_visit and self._fits(shift.slots) and spots != stay.spots else None
+
+    # -- places given back ------------------------------------------------------------------------------------------
+
+    def _gives_back(self, stay: Stay, state: str) -> None:
+        self._becomes_so(stay, state=state)
+
+    def _becomes_so(
+        self, stay: Stay, *, state: str | None = None, spots: list[tuple[int, list[int]]] | None = None
+    ) -> None:
+        """Change a booking; what comes free by it in a scarce slot that the public found full cools off."""
+        before = {slot: (stay.seats(slot), self.free(slot, "online")) for slot in stay.slots}
+        stay.state, stay.spots = state or stay.state, stay.spots if spots is None else spots
+        if stay.state != "held":
+            stay.until = None
+        for slot, (seats, free) in before.items():
+            place = self.places[slot]
+            given = seats - (0 if stay.state in GONE else stay.seats(slot))
+            least, most = (self.now + timedelta(minutes=minutes) for minutes in town.COOLS)
+            last = min(most, place.online_until)
+            if place.is_scarce and given > 0 and free == 0 and least < last:
+                place.cooling = [one for one in place.cooling if one > self.now]
+                place.cooling += [least + (last - least) * town.CHANCE] * self.free(slot, "online")
+
+    # -- what happens to a booking ----------------------------------------------------------------------------------
 
     def _act(self, act: Act) -> bool:
         stay = self.pick(act.which)
@@ -178,42 +336,61 @@ class Model:
         return True
 
     def _confirm(self, stay: Stay, _act: Act) -> bool:
-        return self.now < self.places[stay.slot].starts and self._becomes(stay, "held", "confirmed")
+        return self.now < self.starts(stay) and self._becomes(stay, "held", "confirmed")
 
     def _cancel(self, stay: Stay, act: Act) -> bool:
         if not self._can_go(stay, act):
             return False
-        return self._becomes(stay, stay.state, "cancelled")
+        self._is_late(stay, stay.people, act)
+        self._gives_back(stay, "cancelled")
+        return True
 
     def _cancel_member(self, stay: Stay, act: Act) -> bool:
         if act.person not in stay.people or not self._can_go(stay, act):
             return False
         if stay.people == [act.person]:
-            return self._becomes(stay, stay.state, "cancelled")
-        stay.people.remove(act.person)
+            return self._cancel(stay, act)
+        if stay.is_visit:
+            return False
+        self._is_late(stay, [act.person], act)
+        self._becomes_so(stay, spots=[(stay.slot, [one for one in stay.people if one != act.person])])
         return True
 
     def _can_go(self, stay: Stay, act: Act) -> bool:
-        late = self.now > self.places[stay.slot].starts - town.CANCEL_BEFORE
-        if act.who is Who.BOOKER and stay.state == "confirmed" and late:
+        if self.state(stay) not in {"held", "confirmed"}:
             return False
-        return self.state(stay) in {"held", "confirmed"}
+        if act.who is not Who.BOOKER or stay.state == "held":
+            return True
+        if self.places[stay.slot].is_scarce:
+            return self.now < self.starts(stay)
+        return self.now <= self.starts(stay) - town.CANCEL_BEFORE
+
+    def _is_late(self, stay: Stay, people: list[int], act: Act) -> None:
+        """Strike whoever gives up late what they had confirmed."""
+        late = self.now > self.starts(stay) - town.CANCEL_BEFORE
+        if late and act.who is Who.BOOKER and stay.state == "confirmed":
+            self.strikes += [Strike(person, self.now, stay, absent=False) for person in people]
 
     def _check_in(self, stay: Stay, _act: Act) -> bool:
-        starts = self.places[stay.slot].starts
-        on_time = starts - town.CHECK_IN_AROUND <= self.now <= starts + town.CHECK_IN_AROUND
-        return on_time and self._becomes(stay, "confirmed", "checked_in")
+        opens, closes = self.starts(stay) - town.CHECK_IN_AROUND, self.last_start(stay) + town.CHECK_IN_AROUND
+        return opens <= self.now <= closes and self._becomes(stay, "confirmed", "checked_in")
 
     def _mark_no_show(self, stay: Stay, _act: Act) -> bool:
-        over = self.now > self.places[stay.slot].starts + town.CHECK_IN_AROUND
-        return over and self._becomes(stay, "confirmed", "no_show")
+        over = self.now > self.last_start(stay) + town.CHECK_IN_AROUND
+        if not over or not self._becomes(stay, "confirmed", "no_show"):
+            return False
+        self.strikes += [Strike(person, self.starts(stay), stay, absent=True) for person in stay.people]
+        return True
 
     def _complete(self, stay: Stay, _act: Act) -> bool:
-        return self.now >= self.places[stay.slot].ends and self._becomes(stay, "checked_in", "completed")
+        return self.now >= self.ends(stay) and self._becomes(stay, "checked_in", "completed")
 
     def _correct(self, stay: Stay, _act: Act) -> bool:
-        in_time = self.now <= self.places[stay.slot].ends + town.CORRECTED_WITHIN
-        return in_time and self._becomes(stay, "no_show", "checked_in")
+        in_time = self.now <= self.ends(stay) + town.CORRECTED_WITHIN
+        if not in_time or not self._becomes(stay, "no_show", "checked_in"):
+            return False
+        self.strikes = [one for one in self.strikes if not (one.stay is stay and one.absent)]
+        return True
 
     def _lapse(self, _stay: Stay, _act: Act) -> bool:
         return False  # time has done it already, and it is not done twice
@@ -221,15 +398,15 @@ class Model:
     def _becomes(self, stay: Stay, before: str, after: str) -> bool:
         if self.state(stay) != before:
             return False
-        stay.state = after
-        if after != "held":
-            stay.until = None
+        self._becomes_so(stay, state=after)
         return True
+
+    # -- what is done to a slot -------------------------------------------------------------------------------------
 
     def publish(self, slot: int, capacity: int, *, closed: bool) -> bool:
         """Change a slot that has not begun, unless it would leave somebody without a place."""
         place = self.places[slot]
-        booked = any(stay.slot == slot for stay in self.living())
+        booked = any(slot in stay.slots for stay in self.living())
         if self.now >= place.starts or (booked if closed else capacity < self.taken(slot)):
             return False
         place.closed = closed
@@ -248,11 +425,9 @@ class Model:
                 place.online_until,
                 place.released,
                 place.starts - town.CANCEL_BEFORE,
+                *place.cooling,
             )
         ]
         around += [place.starts + town.CHECK_IN_AROUND for place in self.places]
         around += [stay.until for stay in self.living() if stay.until is not None]
         return sorted(moment for moment in set(around) if moment > self.now)
-
-
-INSTANT = timedelta(microseconds=1)

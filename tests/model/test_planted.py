@@ -9,14 +9,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from services.booking.domain import admission, alteration, decision
+from services.booking.domain import admission, alteration, course, decision, penalty, rescheduling, slot
 from services.booking.domain.admission import rules
 from services.booking.domain.booking import Action, Booking, State
 from services.booking.domain.decision import Decisions
 from services.booking.domain.facts import Change, Facts
-from services.booking.domain.request import Alter
+from services.booking.domain.penalty_rule import Cause
+from services.booking.domain.request import Alter, Book
 from services.booking.domain.rescheduling import move
 from services.booking.domain.slot import free_places
+from tests.model import engine
 from tests.model.engine import Memory
 from tests.model.machine import machine_on
 
@@ -93,6 +95,52 @@ def a_version_is_told_twice(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(decision, "alter", told_twice)
 
 
+def nothing_cools_off(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(decision, "cool", lambda _facts, _slot: None)
+
+
+def it_cools_off_for_the_door_too(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(slot, "_WARM", frozenset())
+
+
+def bars_are_not_seen(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(admission, "SHARED_RULES", tuple(one for one in rules.SHARED_RULES if one is not rules.not_barred))
+
+
+def a_bar_lasts_an_instant_too_long(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(penalty.Barred, "covers", lambda self, _service, starts_at: self.since <= starts_at <= self.until)
+
+
+def late_cancels_do_not_count(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(penalty.Strike, "causes", property(lambda self: frozenset({self.act.value} & {Cause.NO_SHOW.value})))
+
+
+def a_correction_takes_nothing_back(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(engine, "corrected_by", lambda _changes: [])
+
+
+def the_order_of_steps_is_not_asked(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(course, "unfit_together", lambda *_asked: None)
+
+
+def half_a_visit_is_booked(plant: pytest.MonkeyPatch) -> None:
+    def half(book: Book, facts: Facts) -> Change:
+        change = course.admit_course(book, facts)
+        return replace(change, after=replace(change.after, claims=change.after.claims[:-1]))
+
+    plant.setattr(decision, "admit_course", half)
+
+
+def a_visit_moves_to_a_place_that_is_taken(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(rescheduling, "admit_course", lambda book, facts: course.admit_course(book, facts, unasked))
+
+
+def unasked(book: Book, facts: Facts) -> Change:
+    """Admit whatever is asked for, with no rule asked but that there is such a slot."""
+    roomy = {key: replace(one, capacity=99, closed=False, taken=0) for key, one in facts.slots.items()}
+    return admission.admit(book, replace(facts, slots=roomy))
+
+
 FAULTS: tuple[Plant, ...] = (
     one_place_too_many,
     one_place_too_few,
@@ -108,10 +156,25 @@ FAULTS: tuple[Plant, ...] = (
     nobody_is_too_late_to_cancel,
     who_leaves_a_party_keeps_the_place,
     a_version_is_told_twice,
+    nothing_cools_off,
+    it_cools_off_for_the_door_too,
+    bars_are_not_seen,
+    a_bar_lasts_an_instant_too_long,
+    late_cancels_do_not_count,
+    a_correction_takes_nothing_back,
+    the_order_of_steps_is_not_asked,
+    half_a_visit_is_booked,
+    a_visit_moves_to_a_place_that_is_taken,
 )
 
 
-SLOWLY_FOUND = {a_hold_is_extended_for_ever, nobody_is_too_late_to_cancel, who_leaves_a_party_keeps_the_place}
+SLOWLY_FOUND = {
+    a_hold_is_extended_for_ever,
+    nobody_is_too_late_to_cancel,
+    who_leaves_a_party_keeps_the_place,
+    holds_last_an_instant_too_long,
+    limits_are_not_counted,
+}
 """Faults that take many games: `make chaos` plays them."""
 
 

@@ -36,6 +36,7 @@ from tests.model import town
 from tests.model.database import Database
 from tests.model.engine import Picture
 from tests.model.intent import FAMILIES
+from tests.model.playing import games
 from tests.rush.city import CLEAN
 
 TERMS = Waiting(offer_minutes=30, most_minutes=60, react_minutes=15, lead_minutes=60, collect_minutes=600)
@@ -287,7 +288,7 @@ def queueing_on(url: str) -> Iterator[Callable[[int], None]]:
             runner.run(database.engine.dispose())
 
 
-@pytest.mark.parametrize("games", [pytest.param(4, id="quick"), pytest.param(200, id="whole", marks=pytest.mark.chaos)])
+@games(quick=4, whole=200, parts=4)
 def test_no_seat_is_free_while_somebody_waits_who_could_have_it(games: int, booking_url: str) -> None:
     with queueing_on(booking_url) as play:
         play(games)

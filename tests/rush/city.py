@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ class City:
 
 @asynccontextmanager
 async def city(
-    url: str, folder: Path, *, people: int, processes: int = 2, command: Sequence[str] = REAL, **settings: str
+    url: str, folder: Path, *, people: int, processes: int = 2, which: str = REAL, **settings: str
 ) -> AsyncIterator[City]:
     """Build it, and run `processes` API processes in front of it; `settings` are environment variables."""
     keys = folder / "keys"
@@ -101,6 +101,6 @@ async def city(
         for one in residents
     }
     environment = {"BOOKING_DATABASE_URL": url, "YUYUE_KEY_FOLDER": str(keys), **settings}
-    async with apis.serving(processes, environment, folder, command) as running:
+    async with apis.serving(processes, environment, folder, which) as running:
         yield City(engine, running, residents, tokens)
     await engine.dispose()

@@ -1,10 +1,6 @@
-"""The control: the booking API with the desk's lock taken out. `python -m tests.rush.unlocked FD`
-
-Nothing in the program itself can take it out.
-"""
+"""The control: the booking API with the desk's lock taken out. Nothing in the program itself can take it out."""
 
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -35,6 +31,7 @@ def create_unlocked() -> FastAPI:
     return app
 
 
-if __name__ == "__main__":
+def serve(fd: int) -> None:
+    """Serve on an open socket until the process is asked to end."""
     config = uvicorn.Config(create_unlocked(), loop="uvloop", http="httptools", access_log=False, log_level="warning")
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])

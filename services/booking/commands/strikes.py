@@ -18,6 +18,7 @@ from services.booking.store.database import Connection, Engine
 from services.booking.store.events import add_event
 from services.booking.store.penalties import (
     Annulment,
+    absences_of_bookings,
     add_annulment,
     add_strikes,
     contacts_of,
@@ -25,7 +26,6 @@ from services.booking.store.penalties import (
     people_with_ended_bars,
     read_ledger,
     read_penalties,
-    strikes_of_bookings,
     write_penalties,
 )
 from shared.clock import Clock
@@ -50,7 +50,7 @@ async def record(tx: Connection, changes: Sequence[Change], facts: Facts) -> Non
         return
     regime = regime_of(facts.catalogue)
     made = [strike for change in striking for strike in strikes_of(change, facts.catalogue, regime, new_id)]
-    annulled = await strikes_of_bookings(tx, corrected) if corrected else []
+    annulled = await absences_of_bookings(tx, corrected) if corrected else []
     people = {strike.person_id for strike in made} | {strike.person_id for strike in annulled}
     if not people:
         return

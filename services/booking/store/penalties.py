@@ -31,7 +31,9 @@ _ENDED = text(
     "SELECT DISTINCT person_id FROM penalties WHERE barred_until IS NOT NULL AND barred_until <= :now LIMIT :limit"
 )
 _CONTACTS = text("SELECT id, contact FROM accounts WHERE id = ANY(CAST(:ids AS uuid[]))")
-_OF_BOOKINGS = text("SELECT id, person_id, booking_id FROM strikes WHERE booking_id = ANY(CAST(:ids AS uuid[]))")
+_ABSENCES = text(
+    "SELECT id, person_id, booking_id FROM strikes WHERE booking_id = ANY(CAST(:ids AS uuid[])) AND act = 'no_show'"
+)
 _STRIKE = text("SELECT id, person_id, venue_id FROM strikes WHERE id = :id")
 
 
@@ -117,9 +119,9 @@ async def add_annulment(tx: Connection, annulment: Annulment) -> bool:
     return done.first() is not None
 
 
-async def strikes_of_bookings(tx: Connection, booking_ids: Collection[UUID]) -> list[Named]:
-    """Return the strikes that these bookings brought."""
-    rows = await tx.execute(_OF_BOOKINGS, {"ids": list(booking_ids)})
+async def absences_of_bookings(tx: Connection, booking_ids: Collection[UUID]) -> list[Named]:
+    """Return the strikes of those who did not come to these bookings; who had left them late is struck for that."""
+    rows = await tx.execute(_ABSENCES, {"ids": list(booking_ids)})
     return [Named(row.id, row.person_id, row.booking_id) for row in rows]
 
 
