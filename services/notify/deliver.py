@@ -16,7 +16,7 @@ the transaction of step 1.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -161,32 +161,34 @@ class Delivery:
         now = self.clock()
         lease = Lease(token=new_id(), until=now + self._pace(channel).lease)
         async with self.engine.begin() as tx:
-            dues = await self._due(tx, channel, now, wanted)
+            dues = await self._by_lane(
+                lambda lane, room: messages.claim(tx, (channel, lane), lease, now, room), channel, wanted
+            )
             moves = [on_claim(due, lease, now) for due in dues]
             half_sent = [move.due for move in moves if move.action is Action.DOUBT]
             in_doubt = [(due, unknown(Why.LEASE_RAN_OUT.value)) for due in half_sent]
             await messages.finish(tx, in_doubt, now)
-            moved = await messages.move(tx, moves, now)
+            await messages.move(tx, [move for move in moves if move.action is not Action.CLAIM], now)
             await match_early(tx, in_doubt, now)
         for due in half_sent:
             _log.error(
                 "outcome_unknown", extra={"message_id": due.id, "channel": channel.value, "why": "lease_ran_out"}
             )
-        claimed = [
-            replace(move.due, state=State.CLAIMED, lease_token=lease.token)
-            for move in moves
-            if move.action is Action.CLAIM and move.due.id in moved
-        ]
-        return len(dues), claimed
+        return len(dues), [move.due for move in moves if move.action is Action.CLAIM]
 
-    async def _due(self, tx: Connection, channel: Channel, now: datetime, wanted: int | None = None) -> list[Due]:
+    async def _by_lane(
+        self, take: Callable[[Urgency, int], Awaitable[list[Due]]], channel: Channel, wanted: int | None
+    ) -> list[Due]:
         """Return a batch, the most urgent lane first: a wall of reminders never stands before a sign-in code."""
         dues: list[Due] = []
         for lane in Urgency:
             room = (wanted or self._pace(channel).batch) - len(dues)
             if room:
-                dues += await messages.due(tx, channel, lane, now, room)
+                dues += await take(lane, room)
         return dues
+
+    async def _due(self, tx: Connection, channel: Channel, now: datetime, wanted: int | None = None) -> list[Due]:
+        return await self._by_lane(lambda lane, room: messages.due(tx, channel, lane, now, room), channel, wanted)
 
     async def _write_inbox(self, wanted: int) -> int:
         now = self.clock()
@@ -264,7 +266,7 @@ class Delivery:
         for due, name in given:
             parts = [_started(one, numbers[one.id]) for one in all_of(due) if one.id in numbers]
             if len(parts) == 1 + len(due.together):
-                whole.append((replace(parts[0], together=tuple(parts[1:])), name))
+                whole.append((replace(parts[0], together=tuple(parts[1:])) if parts[1:] else parts[0], name))
             else:
                 broken += [(one, temporary(Why.NOT_TOGETHER, "not_sent"), None) for one in parts]
         if broken:

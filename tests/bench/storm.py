@@ -33,6 +33,15 @@ _BOOKINGS = text("""
     RETURNING booking_id
 """)
 
+_KEYS = text("""
+    INSERT INTO recipient_keys (account_id, wrapped, made_at)
+    SELECT k.account_id, v.wrapped, :now
+    FROM known_bookings k
+    JOIN unnest(CAST(:wrapped AS text[]), CAST(:sealed AS text[])) AS v(wrapped, sealed) ON v.sealed = k.contact
+    WHERE k.booking_id = ANY(CAST(:ids AS uuid[]))
+""")
+"""Addresses as they are kept: under the reader's own key."""
+
 _AWAKE = text("""
     INSERT INTO preferences (account_id, version, switched_off, reminders_off, key_digest, changed_at)
     SELECT account_id, 2, '{}', '{}', '', :now FROM known_bookings WHERE booking_id = ANY(CAST(:ids AS uuid[]))
@@ -57,12 +66,17 @@ class Storm:
 
     engine: AsyncEngine
     keys: Keys
-    contacts: Sequence[str]
+    contacts: Sequence[tuple[str, str]]
+    """Of each person: the wrapped key, and what is sealed with it."""
 
     @classmethod
     def over(cls, engine: AsyncEngine, keys: Keys, people: int = 200) -> "Storm":
         """Return a storm over `people` distinct contacts, each with a phone and a mailbox."""
-        contacts = [keys.contact(email=f"r{number}@example.test") for number in range(people)]
+        contacts = []
+        for number in range(people):
+            wrapped = keys.opener.new_recipient_key()
+            contact = keys.opener.open_contact(keys.contact(email=f"r{number}@example.test"))
+            contacts.append((wrapped, keys.opener.seal_contact(wrapped, contact)))
         return cls(engine, keys, contacts)
 
     async def pending(self, count: int, now: datetime) -> None:
@@ -81,11 +95,15 @@ class Storm:
         """
         kind, lead, channel = what
         starts_at = at + timedelta(days=1)
-        sample = booking(contact=self.contacts[0], starts_at=starts_at)
+        sealed = [contact for _, contact in self.contacts]
+        sample = booking(contact=sealed[0], starts_at=starts_at)
         async with self.engine.begin() as tx:
-            await bookings.keep(tx, appointment_of(sample), self.contacts[0], now)
-            made = {"contacts": list(self.contacts), "count": count, "sample": sample.booking_id, "now": now}
+            await bookings.keep(tx, appointment_of(sample), sealed[0], now)
+            made = {"contacts": sealed, "count": count, "sample": sample.booking_id, "now": now}
             ids = [row.booking_id for row in await tx.execute(_BOOKINGS, made)]
+            await tx.execute(
+                _KEYS, {"ids": ids, "wrapped": [key for key, _ in self.contacts], "sealed": sealed, "now": now}
+            )
             await tx.execute(_AWAKE, {"ids": ids, "now": now})
             facts = {"kind": kind, "lead": lead, "channel": channel, "at": at, "expires": at + timedelta(hours=3)}
             await tx.execute(_DUE, {**facts, "ids": ids, "now": now})

@@ -16,7 +16,7 @@ from services.notify.channels.carrier import Mail, Send
 from services.notify.compose import Composer
 from services.notify.deliver import Delivery, Pace, Route
 from services.notify.domain import outcome as outcomes
-from services.notify.domain.dispatch import Due
+from services.notify.domain.dispatch import Due, Lease
 from services.notify.domain.message import Channel, Urgency
 from services.notify.domain.outcome import Outcome
 from services.notify.store import messages
@@ -25,7 +25,9 @@ from tests.notify.make import booking, event
 from tests.notify.town import TEMPLATES, Town
 
 LEASE = Pace().lease
+Lane = tuple[Channel, Urgency]
 LOCK = " FOR UPDATE SKIP LOCKED"
+CLAIM_GUARD = "AND (state IN ('planned', 'claimed') AND visible_at <= :now) IS TRUE"
 GUARD = """ AND m.state = v.before AND m.attempt = v.attempt
         AND m.lease_token IS NOT DISTINCT FROM v.held"""
 SECOND_LOOK = """
@@ -72,19 +74,33 @@ def seen_twice(carrier: Carrier) -> int:
 
 
 @contextmanager
-def both_look_before_either_takes(workers: int) -> Iterator[None]:
-    """Have every worker select what is due before any of them takes it: the worst moment, made certain."""
+def both_claim_at_once(workers: int) -> Iterator[None]:
+    """Have no worker claim before all of them are about to."""
     meeting = asyncio.Barrier(workers)
-    select = messages.due
+    claim = messages.claim
 
-    async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: datetime, limit: int) -> list[Due]:
-        found = await select(tx, channel, urgency, now, limit)
-        if urgency is Urgency.SOON:
+    async def wait(tx: AsyncConnection, lane: Lane, lease: Lease, now: datetime, limit: int) -> list[Due]:
+        if lane[1] is Urgency.SOON:
             await asyncio.wait_for(meeting.wait(), 5)
-        return found
+        return await claim(tx, lane, lease, now, limit)
 
-    with patch.object(messages, "due", due):
+    with patch.object(messages, "claim", wait):
         yield
+
+
+async def hold_until(town: Town, workers: int) -> None:
+    """Lock every message until so many workers wait for them, each having chosen the same: the worst moment."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with town.engine.connect() as holder, town.engine.connect() as watch:
+        await holder.execute(text("SELECT id FROM messages FOR UPDATE"))
+        for _ in range(500):
+            if (await watch.execute(waiting)).scalar_one() >= workers:
+                return
+            await watch.rollback()
+            await asyncio.sleep(0.01)
+    raise AssertionError("the workers never met")
 
 
 @contextmanager
@@ -98,11 +114,12 @@ def without(*clauses: tuple[str, str]) -> Iterator[None]:
         yield
 
 
-async def race(town: Town, during: Callable[[Mail], Any] = lambda _mail: None) -> Carrier:
+async def race(town: Town, during: Callable[[Mail], Any] = lambda _mail: None, *, unlocked: bool = False) -> Carrier:
     await book(town, 20)
     carrier = Carrier(during)
-    with both_look_before_either_takes(2):
-        await asyncio.gather(*(worker(town, carrier).deliver(Channel.EMAIL) for _ in range(2)))
+    with both_claim_at_once(2):
+        holding = [hold_until(town, 2)] if unlocked else []
+        await asyncio.gather(*holding, *(worker(town, carrier).deliver(Channel.EMAIL) for _ in range(2)))
     return carrier
 
 
@@ -112,8 +129,8 @@ async def test_two_workers_never_send_the_same_message(town: Town) -> None:
 
 
 async def test_even_without_row_locks_the_guards_keep_two_workers_apart(town: Town) -> None:
-    with without(("_DUE", LOCK)):
-        carrier = await race(town)
+    with without(("_CLAIM", LOCK)):
+        carrier = await race(town, unlocked=True)
     assert (len(carrier.seen), seen_twice(carrier)) == (20, 0)
 
 
@@ -123,8 +140,8 @@ async def test_control_without_locks_and_guards_both_workers_send_everything(tow
     async def meet(_mail: Mail) -> None:
         await asyncio.wait_for(both_send.wait(), 5)
 
-    with without(("_DUE", LOCK), ("_MOVE", GUARD), ("_START", START_GUARD)):
-        carrier = await race(town, meet)
+    with without(("_CLAIM", LOCK), ("_CLAIM", CLAIM_GUARD), ("_START", START_GUARD), ("_MOVE", GUARD)):
+        carrier = await race(town, meet, unlocked=True)
     assert seen_twice(carrier) == 20
 
 

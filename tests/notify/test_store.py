@@ -133,8 +133,11 @@ async def test_a_look_at_what_is_due_reads_the_index_in_order_and_passes_over_no
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("ANALYZE messages"))
-        query = f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {messages._DUE.text}"
+        query = f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {messages._CLAIM.text}"
         facts = {
+            "token": uuid4(),
+            "until": NOW + timedelta(minutes=2),
+            "why": "taken",
             "channel": "email",
             "urgency": Urgency.ROUTINE.value,
             "now": NOW,
@@ -144,9 +147,11 @@ async def test_a_look_at_what_is_due_reads_the_index_in_order_and_passes_over_no
         }
         plan = "\n".join(row[0] for row in await connection.execute(text(query), facts))
     assert "Index Scan using messages_due" in plan, plan
+    assert "Seq Scan on messages" not in plan, plan
     (read,) = re.findall(r"messages_due on messages.*rows=([\d.]+) loops=1", plan)
     assert float(read) == 50, plan
-    assert "Rows Removed by Filter" not in plan, plan
+    assert "Rows Removed by Filter" not in plan.partition("CTE taken")[0], plan
+    assert "Index Scan using pk_messages on messages messages_2" in plan, "each is taken by its key"
 
 
 def test_the_database_knows_exactly_the_states_of_the_lifecycle() -> None:
@@ -157,7 +162,8 @@ def test_the_database_knows_exactly_the_states_of_the_lifecycle() -> None:
     (index,) = [one for one in tables.messages.indexes if one.name == "messages_due"]
     predicate = str(index.dialect_options["postgresql"]["where"])
     assert set(re.findall(r"'(\w+)'", predicate)) == {state.value for state in OPEN}
-    assert predicate in messages._DUE.text, "or the index would not be used"
+    for statement in (messages._DUE, messages._CLAIM):
+        assert predicate in statement.text, "or the index would not be used"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ and "PM" are not understood by everybody, and there is no "tomorrow", because a 
 """
 
 from datetime import datetime
+from functools import lru_cache
 
 from services.notify.domain.message import Language
 
@@ -24,7 +25,7 @@ def in_words(local_start: str, language: Language) -> str:
     Raises:
         ValueError: `local_start` is not of the form `2026-11-28 16:30`.
     """
-    start = datetime.strptime(local_start, _FORM)  # noqa: DTZ007 - venue time in words, deliberately without a zone
+    start = _read(local_start)
     if language is Language.EN:
         return (
             f"{_WEEKDAYS_EN[start.weekday()]} {start.day} {_MONTHS_EN[start.month - 1]} {start.year}, {_clock(start)}"
@@ -38,10 +39,15 @@ def in_brief(local_start: str, language: Language) -> str:
     Raises:
         ValueError: as `in_words`.
     """
-    start = datetime.strptime(local_start, _FORM)  # noqa: DTZ007 - as above
+    start = _read(local_start)
     if language is Language.EN:
         return f"{start.day} {_MONTHS_EN[start.month - 1][:3]} {_clock(start)}"
     return f"{start.month}月{start.day}日 {_clock(start)}"
+
+
+@lru_cache(maxsize=4096)  # whoever is reminded in one second is so of the same hour
+def _read(local_start: str) -> datetime:
+    return datetime.strptime(local_start, _FORM)  # noqa: DTZ007 - venue time in words, deliberately without a zone
 
 
 def _clock(start: datetime) -> str:

@@ -48,7 +48,7 @@ def gathered(claimed: Sequence[Due]) -> list[Due]:
 
 def all_of(due: Due) -> tuple[Due, ...]:
     """Return `due` and what is told together with it, each as its own message."""
-    return (replace(due, together=()), *due.together)
+    return (replace(due, together=()), *due.together) if due.together else (due,)
 
 
 def _may_be_merged(due: Due) -> bool:

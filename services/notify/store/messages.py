@@ -72,35 +72,60 @@ _SILENCE = text("""
     VALUES (:now, :subject_id, :version, :why, :event_id)
 """)
 
-_DUE = text("""
-    SELECT m.*, coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
-           CASE WHEN coalesce(k.contact, n.contact) LIKE 'c1.%' THEN r.wrapped || '~' || coalesce(k.contact, n.contact)
-                ELSE coalesce(k.contact, n.contact) END AS contact,
-            p.version, p.language, p.quiet_begins, p.quiet_ends,
-           p.switched_off, p.reminders_off, p.plain_words, p.names_sensitive,
-           CASE WHEN m.only_without_evidence THEN (
-             SELECT coalesce(jsonb_agg(jsonb_build_array(o.channel, o.evidence)), '[]') FROM messages o
-             WHERE o.subject_id = m.subject_id AND o.subject_version = m.subject_version AND o.kind = m.kind
-               AND o.lead_minutes = m.lead_minutes AND o.recipient_id = m.recipient_id AND o.channel <> m.channel
-           ) END AS elsewhere,
-           m.channel = 'sms' AND m.urgency > 0 AND (
-             SELECT count(*) FROM messages o
-             WHERE o.recipient_id = m.recipient_id AND o.channel = 'sms' AND o.attempt > 0 AND o.changed_at >= :today
-               AND o.id <> m.id
-           ) >= :most AS over_cap
-    FROM (
-      SELECT id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, expires_at, state,
-             lease_token, attempt, sealed, visible_at, late_from, only_without_evidence
-      FROM messages
-      WHERE channel = :channel AND urgency = :urgency AND visible_at <= :now
-        AND state IN ('planned', 'claimed', 'sending')
-      ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) m LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
-        LEFT JOIN known_notices n ON n.subject_id = m.subject_id
-        LEFT JOIN preferences p ON p.account_id = m.recipient_id
+_KNOWN = """
+    coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
+    CASE WHEN coalesce(k.contact, n.contact) LIKE 'c1.%' THEN r.wrapped || '~' || coalesce(k.contact, n.contact)
+         ELSE coalesce(k.contact, n.contact) END AS contact,
+    p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off, p.plain_words, p.names_sensitive,
+    CASE WHEN m.only_without_evidence THEN (
+      SELECT coalesce(jsonb_agg(jsonb_build_array(o.channel, o.evidence)), '[]') FROM messages o
+      WHERE o.subject_id = m.subject_id AND o.subject_version = m.subject_version AND o.kind = m.kind
+        AND o.lead_minutes = m.lead_minutes AND o.recipient_id = m.recipient_id AND o.channel <> m.channel
+    ) END AS elsewhere,
+    m.channel = 'sms' AND m.urgency > 0 AND (
+      SELECT count(*) FROM messages o
+      WHERE o.recipient_id = m.recipient_id AND o.channel = 'sms' AND o.attempt > 0 AND o.changed_at >= :today
+        AND o.id <> m.id
+    ) >= :most AS over_cap
+"""
+"""What is known of the subject and the reader of a message `m`; `_OF_IT` joins it."""
+
+_OF_IT = """
+    LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
+    LEFT JOIN known_notices n ON n.subject_id = m.subject_id
+    LEFT JOIN preferences p ON p.account_id = m.recipient_id
     LEFT JOIN recipient_keys r ON r.account_id = coalesce(k.account_id, n.account_id)
-    ORDER BY m.visible_at, m.id
-""")
+"""
+
+_IN_LINE = """
+    SELECT {columns} FROM messages
+    WHERE channel = :channel AND urgency = :urgency AND visible_at <= :now AND state IN ('planned', 'claimed', 'sending')
+    ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+"""
+
+_COLUMNS = (
+    "id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, expires_at, state, lease_token,"
+    " attempt, sealed, visible_at, late_from, only_without_evidence"
+)
+
+_DUE = text(f"""
+    SELECT m.*, {_KNOWN} FROM ({_IN_LINE.format(columns=_COLUMNS)}) m {_OF_IT} ORDER BY m.visible_at, m.id
+""")  # noqa: S608 - of constants alone
+
+# ANY(ARRAY(…)): however many rows are waiting, the plan is a look at the index for each of these. What another worker has
+# taken meanwhile is no longer as it was found; IS TRUE, so that nobody looks for that in an index.
+_CLAIM = text(f"""
+    WITH due AS MATERIALIZED ({_IN_LINE.format(columns="id, visible_at, state")}),
+    taken AS (
+      UPDATE messages SET state = 'claimed', why = :why, lease_token = :token, visible_at = :until, changed_at = :now
+      WHERE id = ANY(ARRAY(SELECT id FROM due)) AND (state IN ('planned', 'claimed') AND visible_at <= :now) IS TRUE
+      RETURNING {_COLUMNS}
+    ), m AS (
+      SELECT * FROM taken
+      UNION ALL SELECT {_COLUMNS} FROM messages WHERE id = ANY(ARRAY(SELECT id FROM due WHERE state = 'sending'))
+    )
+    SELECT m.*, {_KNOWN} FROM m {_OF_IT} JOIN due ON due.id = m.id ORDER BY due.visible_at, due.id
+""")  # noqa: S608 - as above
 
 _MOVE = text("""
     WITH moved AS (
@@ -215,10 +240,24 @@ async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: date
 
     Those that another worker has locked are passed over.
     """
+    return [read_due(row) for row in await tx.execute(_DUE, _line(channel, urgency, now, limit))]
+
+
+async def claim(
+    tx: AsyncConnection, lane: tuple[Channel, Urgency], lease: Lease, now: datetime, limit: int
+) -> list[Due]:
+    """Return what `due` does, and take it under `lease` in the same statement.
+
+    What was found in `sending` is not taken: its worker died, and nobody may send it again as if nothing had happened.
+    """
+    facts = {**_line(*lane, now, limit), "token": lease.token, "until": lease.until, "why": Why.TAKEN.value}
+    return [read_due(row) for row in await tx.execute(_CLAIM, facts)]
+
+
+def _line(channel: Channel, urgency: Urgency, now: datetime, limit: int) -> dict[str, Any]:
     today = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
-    facts = {"channel": channel.value, "urgency": urgency.value, "now": now, "limit": limit, "today": today}
-    facts["most"] = MOST_A_DAY
-    return [read_due(row) for row in await tx.execute(_DUE, facts)]
+    facts = {"channel": channel.value, "urgency": urgency.value, "now": now, "limit": limit}
+    return {**facts, "today": today, "most": MOST_A_DAY}
 
 
 async def move(tx: AsyncConnection, moves: Sequence[Move], now: datetime) -> set[UUID]:
