@@ -19,7 +19,7 @@ from services.notify.domain.local_time import in_brief, in_words
 from services.notify.domain.message import Language
 from services.notify.domain.notice import Notice
 from services.notify.domain.preference import DEFAULTS, Preferences
-from shared.contracts import BookingChanged, Preparation, Words
+from shared.contracts import BookingChanged, Preparation, StepTold, Words
 
 Values = Mapping[str, str]
 
@@ -62,6 +62,7 @@ class Appointment:
     party_size: int = 1
     preparations: tuple[Preparation, ...] = ()
     alternatives: tuple[str, ...] = ()
+    steps: tuple[StepTold, ...] = ()
 
 
 def appointment_of(booking: BookingChanged, *, named: bool = False, offered: bool = False) -> Appointment:
@@ -89,6 +90,7 @@ def appointment_of(booking: BookingChanged, *, named: bool = False, offered: boo
         party_size=booking.party_size,
         preparations=() if unnamed else booking.preparations,
         alternatives=booking.alternatives,
+        steps=() if unnamed else booking.steps,
     )
 
 
@@ -105,7 +107,7 @@ def values_of(about: Appointment | Notice, language: Language, wording: Wording,
     """Return the variables of a message about `about`, in `language`; exactly those that `wording` may use.
 
     `when_before` is there where its last change moved it, `until` where it is held; `lead_minutes` chooses what is to be
-    prepared.
+    prepared; `steps` has a line for each step of an itinerary, and nothing for any other booking.
     """
     full = wording.ordinary is Wording.FULL
     if isinstance(about, Notice):
@@ -132,6 +134,7 @@ def values_of(about: Appointment | Notice, language: Language, wording: Wording,
             "what": "\n".join(
                 in_language(one.words, language) for one in about.preparations if one.lead_minutes == lead_minutes
             ),
+            "steps": "\n".join(_step(one, language) for one in about.steps),
         }
     return values
 
@@ -157,6 +160,16 @@ def _line(about: Appointment, language: Language, preferences: Preferences) -> s
     wording = wording_of(about, preferences)
     form = _LINE if wording.ordinary is Wording.FULL else _NEUTRAL_LINE
     return in_language(form, language).format(**values_of(about, language, wording))
+
+
+_STEP = Words("{when} {service}，{venue}", "{when} {service}, {venue}")
+
+
+def _step(step: StepTold, language: Language) -> str:
+    """Return one step of an itinerary in one line: when, what, where."""
+    when = in_brief(step.local_start, language)
+    service, venue = in_language(step.service_name, language), in_language(step.venue_name, language)
+    return in_language(_STEP, language).format(when=when, service=service, venue=venue)
 
 
 def in_language(words: Words | None, language: Language) -> str:

@@ -46,6 +46,11 @@ _WHAT = _variable(
     "Eat nothing for 8 hours before; a little water is fine.",
     required=True,
 )
+_STEPS = _variable(
+    "steps",
+    "11月28日 16:30 抽血检验，大连市中心医院\n11月28日 17:30 超声检查，大连市中心医院",
+    "28 Nov 16:30 Blood test, Dalian Central Hospital\n28 Nov 17:30 Ultrasound, Dalian Central Hospital",
+)
 _COUNT = _variable("count", "2", "2", required=True)
 _THRESHOLD = _variable("threshold", "3", "3", required=True)
 _SCOPE = _variable("scope", "体育场地", "Sports courts", required=True)
@@ -95,11 +100,12 @@ def _with_plain(kind: Kind, found: Mapping[Wording, Variables]) -> Mapping[Wordi
     }
 
 
+_WITH_STEPS: Variables = (*_NAMES, _STEPS)
 _PLACE: Variables = (_SERVICE, _VENUE)
 _OF_KIND: Mapping[Kind, Mapping[Wording, Variables]] = {
-    Kind.CONFIRMATION: _about(_NEUTRAL),
-    Kind.REMINDER: _about(_NEUTRAL),
-    Kind.CHANGE: _about((*_NEUTRAL, _BEFORE)),
+    Kind.CONFIRMATION: _about(_NEUTRAL, _WITH_STEPS),
+    Kind.REMINDER: _about(_NEUTRAL, _WITH_STEPS),
+    Kind.CHANGE: _about((*_NEUTRAL, _BEFORE), _WITH_STEPS),
     Kind.CANCELLATION: _about(_NEUTRAL),
     Kind.HOLD_LAPSED: _about(_NEUTRAL),
     Kind.PREPARATION: _about(_NEUTRAL, (*_NAMES, _WHAT)),
