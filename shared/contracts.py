@@ -5,13 +5,14 @@ before it can still act. It never carries personal data in clear text: contact d
 service alone.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from shared.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value(frozen=True, slots=True)
 class Words:
     """The same words in the two languages of the house."""
 
@@ -42,7 +43,7 @@ class EventType(StrEnum):
     MESSAGE_EVIDENCE = "yuyue.message.evidence.v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class StepTold:
     """One step of an itinerary: what, where, when, and how many of the party take part."""
 
@@ -53,7 +54,7 @@ class StepTold:
     party_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Preparation:
     """What somebody must do `lead_minutes` before the start, in words: to fast, to drink, to bring a form."""
 
@@ -61,7 +62,7 @@ class Preparation:
     words: Words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class BookingChanged:
     """A booking as it stands at `version`; the event's type says what happened to it.
 
@@ -103,7 +104,7 @@ class BookingChanged:
     alternatives: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class PenaltyChanged:
     """Where a person stands with late cancellations and no-shows under one rule, at `version`.
 
@@ -125,7 +126,7 @@ class PenaltyChanged:
     local_until: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ConsentAsked:
     """The second of a couple is asked to agree to a booking that is held for both; `account_id` is theirs.
 
@@ -146,7 +147,7 @@ class ConsentAsked:
     local_hold_until: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class QueueMoved:
     """Somebody waits in a venue's queue with `ticket`, and `ahead` others are still before them.
 
@@ -166,7 +167,7 @@ class QueueMoved:
     useful_until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CaseMoved:
     """An application has come to another step; `step` says in words where it stands, `next_step` what follows."""
 
@@ -180,7 +181,7 @@ class CaseMoved:
     sensitive: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ReleaseNearing:
     """Somebody asked to be told before the places of a service open, at `opens_at`, in local words `local_opens`."""
 
@@ -195,7 +196,7 @@ class ReleaseNearing:
     local_opens: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class MessageEvidence:
     """How well a message about a booking is known to have arrived: published by the notify service, rising only.
 
@@ -211,7 +212,7 @@ class MessageEvidence:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SignInCodeRequested:
     """A resident asked for a one-time code. `sealed` opens, for the notify service only, to a `SignInMessage`."""
 
@@ -220,7 +221,7 @@ class SignInCodeRequested:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ContactProofRequested:
     """Somebody gave an address and has yet to prove that it is theirs.
 
@@ -232,7 +233,7 @@ class ContactProofRequested:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Contact:
     """How to reach the holder of an account: the clear text inside `BookingChanged.contact`.
 
@@ -247,7 +248,7 @@ class Contact:
     email_unproved: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ContactProof:
     """The clear text inside `ContactProofRequested.sealed`: a mail address, and the code and the link that prove it."""
 
@@ -257,7 +258,7 @@ class ContactProof:
     language: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SignInMessage:
     """The clear text inside `SignInCodeRequested.sealed`: E.164 phone number and one-time code."""
 
@@ -293,7 +294,7 @@ DATA_OF: dict[EventType, type[EventData]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Event:
     """One fact and its envelope (CloudEvents 1.0).
 

@@ -12,7 +12,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -29,6 +29,7 @@ from starlette.types import Message
 from shared.clock import SHANGHAI
 from shared.contracts import Words
 from shared.refusal import Refused
+from shared.value import value
 from shared.web.faults import faults_of
 from shared.web.reason import EdgeReason
 from shared.web.words import Language, Vocabulary, negotiate, pick, spoken
@@ -50,7 +51,7 @@ _REASON_OF_STATUS: Mapping[int, EdgeReason] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ProblemText:
     """What a reason becomes at the edge: the HTTP status, a title, and a sentence that says what to do next."""
 
@@ -59,7 +60,7 @@ class ProblemText:
     detail: Words
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Fact:
     """What a `{fact}` is, and an example of it: for the documentation, and for the test that reads every sentence."""
 
@@ -74,7 +75,7 @@ _Part = tuple[bool, tuple[str, ...]]
 """Optional or not, and its pieces: text and the names of facts by turns."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answer:
     """A finished answer: what is sent, and what an idempotency key replays byte for byte."""
 
@@ -93,7 +94,7 @@ class Answer:
         return {"type": "http.response.start", "status": self.status, "headers": headers}
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Compiled:
     text: ProblemText
     detail: Mapping[Language, tuple[_Part, ...]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ The order of rings, in each service:
 
     domain <- store <- commands <- api, sweeps, consume, deliver <- main, worker <- services.__main__
     tables <- store, views;   views <- api;   channels <- deliver;   shared may be imported by every ring,
-    but domain imports of it only shared.contracts and shared.refusal
+    but domain imports of it only shared.contracts, shared.refusal and shared.value
 """
 
 import ast
@@ -49,7 +49,7 @@ RINGS: Mapping[str, frozenset[str]] = {
 """A file or folder of a service, and what else of that service it may import. `main` and `worker` put all together."""
 ROOTS = frozenset({"main", "worker"})
 
-PURE_SHARED = frozenset({"shared.contracts", "shared.refusal"})
+PURE_SHARED = frozenset({"shared.contracts", "shared.refusal", "shared.value"})
 PURE_DATA = {
     "plan": frozenset({"dateutil"}),
     "penalty": frozenset({"dateutil"}),
@@ -117,7 +117,7 @@ def _reasons(module: Module, target: str, *, inside: bool) -> Iterator[str]:
     if module.name.startswith("shared") and top == "services":
         yield "shared knows nothing of the services"
     if module.name in PURE_SHARED and not (target in PURE_SHARED or top in sys.stdlib_module_names):
-        yield "contracts and refusals are pure"
+        yield "contracts, refusals and values are pure"
     yield from _ring_reasons(module, target)
 
 
@@ -141,7 +141,7 @@ def _domain_reasons(module: Module, target: str) -> Iterator[str]:
     if top == "services" or target in PURE_SHARED:
         return
     if top == "shared":
-        yield "of shared, the core imports contracts and refusal only"
+        yield "of shared, the core imports contracts, refusal and value only"
     elif top in IMPURE:
         yield "the core has no clock, no chance and no outside world"
     elif top not in sys.stdlib_module_names and top not in PURE_DATA.get(module.name.rpartition(".")[2], ()):

@@ -55,8 +55,8 @@ IMPORTS = [
     ("services/booking/main.py", "json = __import__('json')", "an import in disguise"),
     ("services/booking/main.py", "from tests import make", "the program does not know its tests"),
     ("shared/bus.py", "from services.booking import tables", "shared knows nothing of the services"),
-    ("shared/contracts.py", "import pydantic", "contracts and refusals are pure"),
-    ("shared/contracts.py", "from shared import bus", "contracts and refusals are pure"),
+    ("shared/contracts.py", "import pydantic", "contracts, refusals and values are pure"),
+    ("shared/contracts.py", "from shared import bus", "contracts, refusals and values are pure"),
 ]
 
 IMPURITIES = ["x = datetime.now()", "async def decide(): ...", "x = date.today()", "x = open('file')", "x = uuid7()"]

@@ -26,6 +26,7 @@ from shared.clock import Clock
 from shared.refusal import Refused
 from shared.sealing import Vault
 from shared.tokens import Principal, Signer, Verifier
+from shared.value import value
 from shared.web import (
     NOT_JSON,
     Answer,
@@ -93,7 +94,7 @@ class Container:
     birth_date_tries: Buckets
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reader:
     """Anybody who reads; signed in or not."""
 
@@ -110,7 +111,7 @@ class Reader:
         return self.parts.problems.answer(refused, self.visit.language, self.visit.request_id)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SignedIn(Reader):
     """An account that reads."""
 
@@ -123,7 +124,7 @@ class SignedIn(Reader):
         return Actor(principal.subject, principal.role, principal.venues)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Write(SignedIn):
     """An account that changes something, under an Idempotency-Key."""
 

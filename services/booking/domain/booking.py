@@ -17,7 +17,6 @@ stands or falls as a whole; its `slot_id` and `service_id` are those of the firs
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -26,6 +25,7 @@ from uuid import UUID
 from services.booking.domain.reason import Reason
 from shared.contracts import EventType
 from shared.refusal import Refused
+from shared.value import value
 
 
 class State(StrEnum):
@@ -110,7 +110,7 @@ EVENT_OF_ACTION: Mapping[str, EventType] = MappingProxyType(
 """Events of actions that leave the state as it is and still are news; they go before the state's own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A person's place in a slot. `seats` is 1 where the person takes a place, 0 where the party shares the first one's."""
 
@@ -119,7 +119,7 @@ class Claim:
     seats: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Step:
     """What an itinerary does in one slot, and who takes part; `key` is the step's name in the definition."""
 
@@ -131,7 +131,7 @@ class Step:
     person_ids: tuple[UUID, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Course:
     """How a booking goes through an itinerary: which one, the dates that it is counted from, the steps in order of time."""
 
@@ -140,7 +140,7 @@ class Course:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Booking:
     """A booking at `version`. From the instant `hold_until` a held one counts as lapsed."""
 

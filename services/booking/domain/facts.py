@@ -16,9 +16,10 @@ from services.booking.domain.policy import DocumentType, Policy
 from services.booking.domain.request import Actor, WalkIns
 from services.booking.domain.slot import Slot, counted
 from services.booking.domain.waitlist_entry import Waiting
+from shared.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Companion:
     """A person whom an account may book for; `bars` are those that have not ended, whichever they are."""
 
@@ -30,7 +31,7 @@ class Companion:
     bars: tuple[Barred, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LiveClaim:
     """A place that a person already has somewhere: what limits and clashes are counted on."""
 
@@ -45,7 +46,7 @@ class LiveClaim:
     ends_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Change:
     """A booking before (None where it is new) and after; the rows and the event both follow from it."""
 

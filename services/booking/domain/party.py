@@ -5,19 +5,19 @@ many, then who.
 """
 
 from calendar import isleap
-from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 from services.booking.domain.policy import DocumentType, PartyKind, Policy, SeatUnit
 from services.booking.domain.reason import Reason
 from shared.refusal import Refused
+from shared.value import value
 
 _FIXED_SIZE = {PartyKind.ONE_PERSON: 1, PartyKind.COUPLE: 2}
 _LEAST = {PartyKind.GROUP: 2, PartyKind.PROXY: 1}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Person:
     """Somebody who comes. `relation` says what they are to the account that books ("self", "parent" …)."""
 
@@ -27,7 +27,7 @@ class Person:
     relation: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Party:
     """The people of one booking, in the order in which they were named."""
 

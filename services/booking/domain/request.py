@@ -4,15 +4,15 @@ The identifiers of what would be made come with the request, so that deciding st
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
 from services.booking.domain.booking import Action, Channel
 from services.booking.domain.policy import PartyKind
+from shared.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Actor:
     """Who asks: an account with its role and venues, or the city's own sweep (`account_id` None, role `system`)."""
 
@@ -30,7 +30,7 @@ class Actor:
 SYSTEM = Actor(None, "system")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Key:
     """An Idempotency-Key of one account, with the fingerprint of the request that it came with."""
 
@@ -39,7 +39,7 @@ class Key:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class StepWish:
     """One step of an itinerary: the slot for it, and who takes part, in the order of the step's roles."""
 
@@ -48,7 +48,7 @@ class StepWish:
     person_ids: tuple[UUID, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class CourseWish:
     """An itinerary as somebody wants to go through it; the steps in whatever order they were named."""
 
@@ -57,7 +57,7 @@ class CourseWish:
     steps: tuple[StepWish, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Book:
     """Claim a place in a slot for a party; confirmed at once, or held for the policy's minutes.
 
@@ -78,7 +78,7 @@ class Book:
     course: CourseWish | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Alter:
     """Do `action` to a booking. `expected_version` is what the asker last saw; `venue_id` the door where staff stand.
 
@@ -97,7 +97,7 @@ class Alter:
     heard_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Move:
     """Change the time of a booking: give up its slot for `slot_id`, both or neither.
 
@@ -112,7 +112,7 @@ class Move:
     course: CourseWish | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class AdmitWalkIns:
     """Let `people` who did not book in at the door, on the places of `slot_id`."""
 
@@ -123,7 +123,7 @@ class AdmitWalkIns:
     people: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class ServeLine:
     """Offer the seats that are free in `slot_id` to those who wait for it behind the number `after`."""
 
@@ -136,7 +136,7 @@ class ServeLine:
 Request = Book | Alter | Move | AdmitWalkIns | ServeLine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class WalkIns:
     """Walk-ins that were let in, and the places that remain for more of them in the slot."""
 

@@ -11,15 +11,16 @@ Places that cool off (`cooling`) are kept for whoever waits: the waiting list ca
 the door; everybody else from the instant that each of them was drawn to come back (`domain.cooling`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from services.booking.domain.booking import Channel
 from services.booking.domain.reason import Reason
+from shared.value import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Slot:
     """A slot as it stands. `bookable_from` is its release, `bookable_until` the last instant to book it online.
 

@@ -5,7 +5,6 @@ once, and a batch of five hundred costs little more than a batch of one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,9 +21,10 @@ from services.booking.store.database import Collided
 from shared.codec import data_json
 from shared.contracts import Event
 from shared.db import dump_json, fetch, prepared
+from shared.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Answered:
     """What was answered to a request that came with a key: the same bytes go out whenever it comes again."""
 
@@ -34,7 +34,7 @@ class Answered:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ledger:
     """Everything that a batch decided. `slots_before` and `slots_after` differ in the places taken."""
 

@@ -3,7 +3,6 @@
 They are data-driven: what differs between services stands in their policies. A rule never knows what other rules do.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from services.booking.domain.booking import Channel
@@ -19,12 +18,13 @@ from services.booking.domain.season import ALLOCATION
 from services.booking.domain.slot import Slot, free_places, full_or_cooling, next_release, why_not
 from services.booking.domain.zone import local_day, week_of
 from shared.refusal import Refused
+from shared.value import value
 
 HOLDS_MOST = 3
 """Seats being filled in at one time by one account: more would keep places from others without using them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Case:
     """One request to book, with everything that the rules look at."""
 
