@@ -255,8 +255,8 @@ class Delivery:
             await messages.move(tx, [move for one in dealt.waiting for move in _for_all(one)], now)
             if not dealt.given:
                 return []
-            given = [(one, name) for due, name in dealt.given for one in all_of(due)]
-            numbers = await messages.start(tx, [due for due, _ in given], lease, [name for _, name in given], now)
+            dues, names = zip(*dealt.given, strict=True)
+            numbers = await messages.start(tx, dues, lease, names, now)
         return await self._whole(dealt.given, numbers)
 
     async def _whole(self, given: Sequence[tuple[Due, str]], numbers: Mapping[UUID, int]) -> list[tuple[Due, str]]:

@@ -8,7 +8,7 @@ about the same message learn the same and act once.
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -71,8 +71,11 @@ class Doubts:
         carrier: object = route.carriers.get(doubt.provider) if route is not None else None
         if route is None or not isinstance(carrier, Asked):
             return Finding.NOTHING
+        if doubt.letter_absent:
+            return Finding.ABSENT
         try:
-            letter, _ = route.compose(doubt.due, self.clock())
+            composed, _ = route.compose(doubt.due, self.clock())
+            letter = replace(composed, message_id=doubt.letter)
             return await carrier.ask(letter, Question(started_at=doubt.started_at, reference=doubt.reference))
         except Unsendable:
             return Finding.NOTHING

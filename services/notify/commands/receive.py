@@ -28,7 +28,7 @@ async def receive(tx: Connection, arrived: Iterable[Receipt], now: datetime) -> 
         is_new, message_id = await receipts.keep(tx, receipt, now)
         fresh += is_new
         if is_new and message_id is not None:
-            await _apply(tx, message_id, [receipt], now)
+            await _apply(tx, message_id, receipt, now)
     return fresh
 
 
@@ -39,25 +39,30 @@ async def match_early(tx: Connection, ended: Sequence[tuple[Due, Outcome]], now:
     early += await receipts.of_messages(tx, doubtful)
     for receipt in early:
         if receipt.message_id is not None:
-            await _apply(tx, receipt.message_id, [receipt], now)
+            await _apply(tx, receipt.message_id, receipt, now)
 
 
-async def _apply(tx: Connection, message_id: UUID, said: Sequence[Receipt], now: datetime) -> None:
+async def _apply(tx: Connection, message_id: UUID, receipt: Receipt, now: datetime) -> None:
+    """Have a receipt tell of every message that was in the letter it speaks of."""
+    for told_of in await receipts.told_with(tx, message_id):
+        await _apply_to_one(tx, told_of, receipt, now)
+
+
+async def _apply_to_one(tx: Connection, message_id: UUID, receipt: Receipt, now: datetime) -> None:
     known = await receipts.lock(tx, message_id)
     due = await doubts.look(tx, message_id)
     if due is None:
         return
-    for receipt in said:
-        found = effect(due, known, receipt)
-        if receipt.evidence is not None and receipt.evidence >= Evidence.DELIVERED:
-            await receipts.arrived(tx, message_id, now)
-        if found.move is not None:
-            await messages.move(tx, [found.move], now)
-        elif found.evidence > Evidence.NONE:
-            await evidence.raise_to(tx, message_id, found.evidence, now)
-        elif found.lost and await receipts.lose(tx, message_id, Why.NOT_DELIVERED.value, now):
-            failed = told(message_id, due.key, FAILED, now)
-            await evidence.tell(tx, [failed] if due.appointment is not None else [])
+    found = effect(due, known, receipt)
+    if receipt.evidence is not None and receipt.evidence >= Evidence.DELIVERED:
+        await receipts.arrived(tx, message_id, now)
+    if found.move is not None:
+        await messages.move(tx, [found.move], now)
+    elif found.evidence > Evidence.NONE:
+        await evidence.raise_to(tx, message_id, found.evidence, now)
+    elif found.lost and await receipts.lose(tx, message_id, Why.NOT_DELIVERED.value, now):
+        failed = told(message_id, due.key, FAILED, now)
+        await evidence.tell(tx, [failed] if due.appointment is not None else [])
 
 
 async def reply(tx: Connection, box: Strongbox, given: TextReply, now: datetime) -> Reply | None:

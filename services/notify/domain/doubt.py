@@ -16,6 +16,7 @@ sending again blindly. In this order:
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from services.notify.domain.dispatch import Due, Move
 from services.notify.domain.lifecycle import Action, State
@@ -62,13 +63,19 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """A message in doubt: its last attempt, and whether the inbox holds the same words for certain."""
+    """A message in doubt: its last attempt, and whether the inbox holds the same words for certain.
+
+    `letter`: the message under whose id the provider has it, another's where several were told as one. `letter_absent`:
+    that one was sent again since, which it only is if the provider never had it.
+    """
 
     due: Due
     provider: str
     started_at: datetime
     reference: str | None
     in_inbox: bool
+    letter: UUID
+    letter_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,8 @@ _READ = text("""
             CAST(NULL AS jsonb) AS elsewhere, false AS over_cap,
            p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off, p.plain_words,
            p.names_sensitive,
-           a.provider, a.started_at, a.reference,
+           a.provider, a.started_at, a.reference, coalesce(a.told_in, m.id) AS letter,
+           EXISTS (SELECT FROM attempts l WHERE l.message_id = a.told_in AND l.started_at > a.started_at) AS letter_absent,
            EXISTS (SELECT FROM messages twin
                    WHERE twin.subject_id = m.subject_id AND twin.subject_version = m.subject_version
                      AND twin.kind = m.kind AND twin.lead_minutes = m.lead_minutes
@@ -71,6 +72,8 @@ async def take(tx: AsyncConnection, channel: Channel, limit: int, now: datetime,
             started_at=row.started_at,
             reference=row.reference,
             in_inbox=row.in_inbox,
+            letter=row.letter,
+            letter_absent=row.letter_absent,
         )
         for row in await tx.execute(_READ, {"ids": ids})
     ]

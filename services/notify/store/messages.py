@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.dispatch import Due, Lease, Move
 from services.notify.domain.lifecycle import KEEPS_SEALED, RECALLABLE, Action, State
+from services.notify.domain.merging import all_of
 from services.notify.domain.message import BusinessKey, Channel, Evidence, Kind, Planned, Urgency, Why
 from services.notify.domain.outcome import Outcome
 from services.notify.domain.preference import DEFAULTS
@@ -155,16 +156,17 @@ _MOVE = text("""
 _START = text("""
     WITH started AS (
       UPDATE messages m SET state = :sending, attempt = m.attempt + 1, visible_at = :lease_until, changed_at = :now
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[]), CAST(:providers AS text[])) AS v(id, token, provider)
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[]), CAST(:providers AS text[]),
+                  CAST(:told_ins AS uuid[])) AS v(id, token, provider, told_in)
       WHERE m.id = v.id AND m.lease_token = v.token AND m.state = :claimed AND m.expires_at > :now
         AND NOT EXISTS (SELECT FROM known_bookings k
                         WHERE k.booking_id = m.subject_id AND k.version <> m.subject_version)
         AND NOT EXISTS (SELECT FROM known_notices n
                         WHERE n.subject_id = m.subject_id AND n.version <> m.subject_version)
-      RETURNING m.id, m.attempt, v.provider
+      RETURNING m.id, m.attempt, v.provider, v.told_in
     )
-    INSERT INTO attempts (message_id, number, provider, started_at)
-    SELECT id, attempt, provider, :now FROM started
+    INSERT INTO attempts (message_id, number, provider, told_in, started_at)
+    SELECT id, attempt, provider, told_in, :now FROM started
     RETURNING message_id, number
 """)
 
@@ -293,18 +295,21 @@ async def start(
 ) -> dict[UUID, int]:
     """Record that `dues`, claimed under `lease`, are about to be sent, each by the provider at the same place.
 
-    Returns the number of each attempt by message id.
+    Whatever is told together with one is started with it, and remembers whose letter carries it. Returns the number of
+    each attempt by message id.
 
     This is the second look at the version: a message whose booking has moved on, that has expired, or whose lease is
     lost is not among the returned and must not be sent. The lease is renewed until `lease.until`.
     """
+    parts = [(one, due, provider) for due, provider in zip(dues, providers, strict=True) for one in all_of(due)]
     facts = {
-        "ids": [one.id for one in dues],
-        "tokens": [lease.token for _ in dues],
+        "ids": [one.id for one, _, _ in parts],
+        "tokens": [lease.token for _ in parts],
+        "told_ins": [None if one.id == leading.id else leading.id for one, leading, _ in parts],
         "sending": State.SENDING.value,
         "claimed": State.CLAIMED.value,
         "lease_until": lease.until,
-        "providers": list(providers),
+        "providers": [provider for _, _, provider in parts],
         "now": now,
     }
     return {row.message_id: row.number for row in await tx.execute(_START, facts)}

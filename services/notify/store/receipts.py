@@ -32,7 +32,21 @@ _NAME = text("""
 
 _OF_MESSAGES = text("""
     SELECT message_id, provider, reference, evidence, code FROM receipts
-    WHERE message_id = ANY(CAST(:ids AS uuid[])) ORDER BY received_at, key
+    WHERE message_id = ANY(CAST(:ids AS uuid[]))
+       OR message_id IN (SELECT told_in FROM attempts
+                         WHERE message_id = ANY(CAST(:ids AS uuid[])) AND told_in IS NOT NULL)
+    ORDER BY received_at, key
+""")
+
+_TOLD_WITH = text("""
+    WITH letter AS (
+      SELECT coalesce(a.told_in, m.id) AS id, a.started_at FROM messages m
+      LEFT JOIN attempts a ON a.message_id = m.id AND a.number = m.attempt WHERE m.id = :id
+    )
+    SELECT id FROM letter
+    UNION SELECT m.id FROM letter JOIN attempts a ON a.told_in = letter.id AND a.started_at = letter.started_at
+                                  JOIN messages m ON m.id = a.message_id AND m.attempt = a.number
+    ORDER BY id
 """)
 
 _LOCK = text("SELECT evidence FROM messages WHERE id = :id FOR UPDATE")
@@ -97,6 +111,11 @@ async def of_messages(tx: AsyncConnection, message_ids: Sequence[UUID]) -> list[
     if not message_ids:
         return []
     return [_receipt(row) for row in await tx.execute(_OF_MESSAGES, {"ids": list(message_ids)})]
+
+
+async def told_with(tx: AsyncConnection, message_id: UUID) -> list[UUID]:
+    """Return every message whose last attempt was the letter of this one's, itself among them, in the order of locking."""
+    return list((await tx.execute(_TOLD_WITH, {"id": message_id})).scalars())
 
 
 async def lock(tx: AsyncConnection, message_id: UUID) -> Evidence:

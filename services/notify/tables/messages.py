@@ -129,8 +129,15 @@ attempts = Table(
     Column("code", Text, nullable=True, comment="The provider's own code, never its text: texts quote addresses."),
     Column("reference", Text, nullable=True, comment="The name under which the provider knows the message."),
     Column("received_at", moment, nullable=True, comment="When we learned that it had reached its reader's device."),
+    Column(
+        "told_in",
+        Uuid,
+        nullable=True,
+        comment="The message whose letter carried it, where several were told as one; null: its own.",
+    ),
     CheckConstraint("(finished_at IS NULL) = (verdict IS NULL)", name="finished_with_a_verdict"),
     Index("attempts_by_provider", "provider", "started_at"),
+    Index("attempts_told_in", "told_in", postgresql_where=text("told_in IS NOT NULL")),
     comment="One row for each call of a provider, committed before the call; its outcome is written after it.",
 )
 

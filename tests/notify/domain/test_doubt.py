@@ -41,7 +41,7 @@ def doubt(kind: Kind = Kind.CONFIRMATION, channel: Channel = Channel.EMAIL, **ch
         appointment=None,
         contact=None,
     )
-    return Doubt(due=due, provider="p", started_at=NOW, reference=None, in_inbox=bool(facts["in_inbox"]))
+    return Doubt(due=due, provider="p", started_at=NOW, reference=None, in_inbox=bool(facts["in_inbox"]), letter=due.id)
 
 
 @pytest.mark.parametrize(
