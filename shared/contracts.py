@@ -200,7 +200,8 @@ class ReleaseNearing:
 class MessageEvidence:
     """How well a message about a booking is known to have arrived: published by the notify service, rising only.
 
-    `evidence` is one of `accepted`, `delivered`, `shown`, `read`, `acted`, or `failed` where it will not arrive.
+    `evidence` is one of `accepted`, `delivered`, `shown`, `read`, `acted`, or `failed` where it will not arrive. `answer` is
+    `yes` where its reader agreed, by replying, to what it asked: opening or following a message is no agreement.
     """
 
     message_id: UUID
@@ -210,6 +211,7 @@ class MessageEvidence:
     channel: str
     evidence: str
     at: datetime
+    answer: str | None = None
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,15 @@ from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Action
 from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
-from services.booking.domain.request import SYSTEM, Alter, ServeLine
+from services.booking.domain.request import SYSTEM, Actor, Alter, ServeLine
 from services.booking.store.database import Engine
 from services.booking.store.waitlist import (
     end_what_is_over,
     forget_skips,
     offered_to_who_left,
+    offers_agreed_to,
     offers_to_hear,
+    take_agreement,
     write_heard,
 )
 from services.booking.store.waitlist_line import forget_kept, services_waited_for, slots_kept_for_nobody, slots_to_serve
@@ -57,6 +59,7 @@ class WaitingList:
         await self._end()
         await self._take_back()
         await self._hear()
+        await self._take_agreements()
         return await self.serve_due()
 
     async def serve_due(self) -> int:
@@ -101,6 +104,19 @@ class WaitingList:
             await self._desk.ask(longer, _unseen)
             async with self._engine.begin() as tx:
                 await write_heard(tx, booking_id, self._clock())
+
+    async def _take_agreements(self) -> None:
+        """Confirm, in the name of whom they were made to, offers that were answered with yes.
+
+        Each is asked for once: where the desk refuses, the offer stands, and its holder may still confirm it themselves.
+        """
+        async with self._engine.connect() as connection:
+            agreed = await offers_agreed_to(connection, PAGE)
+        for booking_id, account_id in agreed:
+            resident = Actor(account_id, "resident")
+            await self._desk.ask(Alter(actor=resident, key=None, booking_id=booking_id, action=Action.CONFIRM), _unseen)
+            async with self._engine.begin() as tx:
+                await take_agreement(tx, booking_id, self._clock())
 
     async def _serve(self, after: dict[UUID, int]) -> None:
         requests = [ServeLine(actor=SYSTEM, key=None, slot_id=slot_id, after=one) for slot_id, one in after.items()]

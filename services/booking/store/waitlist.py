@@ -64,6 +64,12 @@ _TO_HEAR = text(
     " WHERE outcome IS NULL AND delivered_at IS NOT NULL AND heard IS NULL ORDER BY delivered_at LIMIT :limit"
 )
 
+_AGREED = text(
+    "SELECT o.booking_id, e.account_id FROM waitlist_offers o JOIN waitlist_entries e ON e.id = o.entry_id"
+    " WHERE o.outcome IS NULL AND o.agreed_at IS NOT NULL AND o.agreement_taken_at IS NULL"
+    " ORDER BY o.agreed_at LIMIT :limit"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferMade:
@@ -275,6 +281,24 @@ async def hear(tx: Connection, booking_id: UUID, at: datetime) -> None:
     o = waitlist_offers.c
     heard = update(waitlist_offers).where(o.booking_id == booking_id, o.delivered_at.is_(None), o.outcome.is_(None))
     await tx.execute(heard.values(delivered_at=at))
+
+
+async def agree(tx: Connection, booking_id: UUID, at: datetime) -> None:
+    """Write down when whoever was made an offer first answered yes; of other bookings nothing."""
+    o = waitlist_offers.c
+    agreed = update(waitlist_offers).where(o.booking_id == booking_id, o.agreed_at.is_(None), o.outcome.is_(None))
+    await tx.execute(agreed.values(agreed_at=at))
+
+
+async def offers_agreed_to(tx: Connection, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return open offers that were answered with yes, and the accounts they were made to; each until `take_agreement`."""
+    return [(row.booking_id, row.account_id) for row in await tx.execute(_AGREED, {"limit": limit})]
+
+
+async def take_agreement(tx: Connection, booking_id: UUID, now: datetime) -> None:
+    """Write down that the desk was asked because of a yes."""
+    offer = update(waitlist_offers).where(waitlist_offers.c.booking_id == booking_id)
+    await tx.execute(offer.values(agreement_taken_at=now))
 
 
 async def offers_to_hear(tx: Connection, limit: int) -> list[tuple[UUID, datetime]]:

@@ -96,6 +96,8 @@ waitlist_offers = Table(
     Column("heard", moment, nullable=True, comment="When that was taken into account."),
     Column("outcome", Text, nullable=True),
     Column("ended_at", moment, nullable=True),
+    Column("agreed_at", moment, nullable=True, comment="When its reader answered yes."),
+    Column("agreement_taken_at", moment, nullable=True, comment="When the desk was asked because of it."),
     CheckConstraint("outcome IN ('accepted', 'declined', 'lapsed', 'withdrawn')", name="offer_outcome_known"),
     CheckConstraint("(outcome IS NULL) = (ended_at IS NULL)", name="offer_ends_once"),
     Index("waitlist_offers_of_entry", "entry_id", "made_at"),
@@ -104,6 +106,11 @@ waitlist_offers = Table(
         "waitlist_offers_to_hear",
         "delivered_at",
         postgresql_where=text("outcome IS NULL AND delivered_at IS NOT NULL AND heard IS NULL"),
+    ),
+    Index(
+        "waitlist_offers_agreed",
+        "agreed_at",
+        postgresql_where=text("outcome IS NULL AND agreed_at IS NOT NULL AND agreement_taken_at IS NULL"),
     ),
 )
 

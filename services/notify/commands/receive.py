@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.notify.domain.dispatch import Due
-from services.notify.domain.evidence import FAILED, told
+from services.notify.domain.evidence import FAILED, YES, told
 from services.notify.domain.message import Channel, Evidence, Why
 from services.notify.domain.outcome import Outcome, Verdict
 from services.notify.domain.preference import change, locked_because, without_channel
@@ -79,7 +79,7 @@ async def reply(tx: Connection, box: Strongbox, given: TextReply, now: datetime)
     if last is None:
         return None
     if asked is Reply.CONFIRM:
-        await evidence.raise_to(tx, last.message_id, Evidence.ACTED, now)
+        await evidence.raise_to(tx, last.message_id, Evidence.ACTED, now, answer=YES)
         return asked
     if locked_because(last.kind, Channel.SMS) is not None:
         return None

@@ -15,6 +15,8 @@ from services.notify.domain.message import BusinessKey, Evidence
 from shared.contracts import MessageEvidence
 
 FAILED = "failed"
+YES = "yes"
+"""The answer of a reader who agreed to what the message asked."""
 
 _WILL_NOT_ARRIVE = frozenset({Action.FAIL, Action.EXPIRE, Action.SUPPRESS})
 
@@ -33,8 +35,10 @@ def proved_by(move: Move, known: Evidence, now: datetime) -> MessageEvidence | N
     return None
 
 
-def told(message_id: UUID, key: BusinessKey, evidence: str, now: datetime) -> MessageEvidence:
-    """Return the data of the event."""
+def told(
+    message_id: UUID, key: BusinessKey, evidence: str, now: datetime, answer: str | None = None
+) -> MessageEvidence:
+    """Return the data of the event; `answer`: what its reader replied."""
     return MessageEvidence(
         message_id=message_id,
         booking_id=key.subject_id,
@@ -43,6 +47,7 @@ def told(message_id: UUID, key: BusinessKey, evidence: str, now: datetime) -> Me
         channel=key.channel.value,
         evidence=evidence,
         at=now,
+        answer=answer,
     )
 
 

@@ -41,8 +41,13 @@ async def tell(tx: AsyncConnection, proofs: Iterable[MessageEvidence]) -> None:
     await add_events(tx, outbox, events)
 
 
-async def raise_to(tx: AsyncConnection, message_id: UUID, evidence: Evidence, now: datetime) -> bool:
-    """Raise what is known of a message to `evidence`; return whether that was more than was known."""
+async def raise_to(
+    tx: AsyncConnection, message_id: UUID, evidence: Evidence, now: datetime, answer: str | None = None
+) -> bool:
+    """Raise what is known of a message to `evidence`; return whether that was more than was known.
+
+    `answer` is told with it: what its reader replied.
+    """
     facts = {"id": message_id, "evidence": evidence.value, "now": now}
     row = (await tx.execute(_RAISE, facts)).one_or_none()
     if row is None:
@@ -56,7 +61,7 @@ async def raise_to(tx: AsyncConnection, message_id: UUID, evidence: Evidence, no
             recipient_id=row.recipient_id,
             channel=Channel(row.channel),
         )
-        await tell(tx, [told(message_id, key, level(evidence), now)])
+        await tell(tx, [told(message_id, key, level(evidence), now, answer)])
     return True
 
 

@@ -297,4 +297,5 @@ async def test_y_counts_only_where_a_yes_is_asked_for(receiving: Caller, town: T
         await tx.exec_driver_sql("UPDATE messages SET kind = 'waitlist_offer' WHERE channel = 'sms'")
     await post(receiving, "tencent/*/replies", {"mobile": PHONE, "text": "Y"})
     assert (await stands(town, message_id))[2] == Evidence.ACTED
-    assert steps(await told(town)) == [("sms", "acted")]
+    [said] = await told(town)
+    assert (said.channel, said.evidence, said.answer) == ("sms", "acted", "yes")
