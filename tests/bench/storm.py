@@ -10,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.domain.rendering import appointment_of
 from services.notify.store import bookings
+from shared.contracts import Contact
 from tests.notify.make import booking
 from tests.notify.town import Keys
 
 PENDING_DAYS = 300
 SLICE = 100_000
+PEOPLE = 20_000
 
 _PENDING = text("""
     INSERT INTO messages (id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, due_at,
@@ -27,9 +29,11 @@ _PENDING = text("""
 
 _BOOKINGS = text("""
     INSERT INTO known_bookings (booking_id, version, state, account_id, appointment, contact, heard_at)
-    SELECT uuidv7(), 1, 'confirmed', uuidv7(), k.appointment,
-           (CAST(:contacts AS text[]))[1 + n % cardinality(CAST(:contacts AS text[]))], :now
-    FROM generate_series(1, :count) n, known_bookings k WHERE k.booking_id = :sample
+    SELECT uuidv7(), 1, 'confirmed', uuidv7(), k.appointment, c.contact, :now
+    FROM generate_series(1, :count) g
+    JOIN unnest(CAST(:contacts AS text[])) WITH ORDINALITY AS c(contact, n)
+      ON c.n = 1 + g % cardinality(CAST(:contacts AS text[])), known_bookings k
+    WHERE k.booking_id = :sample
     RETURNING booking_id
 """)
 
@@ -70,12 +74,14 @@ class Storm:
     """Of each person: the wrapped key, and what is sealed with it."""
 
     @classmethod
-    def over(cls, engine: AsyncEngine, keys: Keys, people: int = 200) -> "Storm":
-        """Return a storm over `people` distinct contacts, each with a phone and a mailbox."""
+    def over(cls, engine: AsyncEngine, keys: Keys, people: int = PEOPLE) -> "Storm":
+        """Return a storm over `people` persons, each with a phone and a mailbox of their own."""
         contacts = []
         for number in range(people):
             wrapped = keys.opener.new_recipient_key()
-            contact = keys.opener.open_contact(keys.contact(email=f"r{number}@example.test"))
+            contact = Contact(
+                phone=f"+86139{number:08}", email=f"r{number}@example.test", name="王一", language="zh-CN"
+            )
             contacts.append((wrapped, keys.opener.seal_contact(wrapped, contact)))
         return cls(engine, keys, contacts)
 
