@@ -35,6 +35,7 @@ from services.booking.api.waiting_body import (
     wait_shown,
     wait_whole,
 )
+from services.booking.commands.waiting import give_back
 from services.booking.commands.waitlist import NewEntry, join, leave
 from services.booking.domain.reason import Reason
 from services.booking.store.database import Connection
@@ -148,13 +149,15 @@ async def one_entry(entry_id: EntryId, asker: SignedInDep) -> Response:
     **documented_write(Reason.WAITLIST_ENTRY_UNKNOWN),
 )
 async def leave_line(entry_id: EntryId, asker: WriteDep) -> Response:
-    """Leave at any time. An offer that is still open goes to the next in line. 随时可以退出候补。"""
+    """Leave at any time. An offer that is still open goes to the next in line at once. 随时可以退出候补。"""
 
     async def work(tx: Connection) -> Answer:
         await leave(tx, entry_id, asker.principal.subject, asker.parts.clock())
         return Answer(204, {}, b"")
 
-    return await remember(asker, work)
+    left = await remember(asker, work)
+    await give_back(asker.parts.engine, asker.parts.desk, entry_id, asker.principal.subject)
+    return left
 
 
 @router.get(

@@ -6,6 +6,7 @@ only finds candidates and asks, so that any number of workers may do it, and one
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,11 +22,13 @@ from services.booking.store.waitlist import (
     offered_to_who_left,
     offers_agreed_to,
     offers_to_hear,
+    open_offers_of,
     take_agreement,
     write_heard,
 )
 from services.booking.store.waitlist_line import forget_kept, services_waited_for, slots_kept_for_nobody, slots_to_serve
 from shared.clock import Clock
+from shared.refusal import Refused
 from shared.web import Answer
 
 SERVICES = 50
@@ -43,6 +46,20 @@ _NOTHING = Answer(204, {}, b"")
 def _unseen(_outcome: Outcome, _facts: Facts) -> Answer:
     """Nobody waits for the answer; what another worker has done already is refused, and that is well."""
     return _NOTHING
+
+
+async def give_back(engine: Engine, desk: Desk, entry_id: UUID, account_id: UUID) -> None:
+    """Decline what is offered to an entry that its account has just taken out of the line.
+
+    The seat goes to the next in line by the same decision, before whoever left is answered. Where the desk is too busy to
+    be asked, or this process dies before it asks, the tick does it.
+    """
+    async with engine.connect() as connection:
+        offered = await open_offers_of(connection, entry_id)
+    by = Actor(account_id, "resident")
+    declines = [Alter(actor=by, key=None, booking_id=one, action=Action.CANCEL) for one in offered]
+    with suppress(Refused):
+        await asyncio.gather(*(desk.ask(request, _unseen) for request in declines))
 
 
 class WaitingList:

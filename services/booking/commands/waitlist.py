@@ -79,7 +79,7 @@ async def join(tx: Connection, new: NewEntry, catalogue: Catalogue, now: datetim
 
 
 async def leave(tx: Connection, entry_id: UUID, account_id: UUID, now: datetime) -> None:
-    """Leave the line at any time; an offer that is still open is taken back by the sweep, within a second or so.
+    """Leave the line at any time; an offer that is still open is then given back (`waiting.give_back`).
 
     Raises:
         Refused: `waitlist_entry_unknown`, also where it is somebody else's, or over.

@@ -276,6 +276,12 @@ async def offered_to_who_left(tx: Connection, limit: int) -> list[UUID]:
     return list((await tx.execute(_OFFERED_TO_WHO_LEFT, {"limit": limit})).scalars())
 
 
+async def open_offers_of(tx: Connection, entry_id: UUID) -> list[UUID]:
+    """Return the bookings that are offered to an entry and not answered."""
+    o = waitlist_offers.c
+    return list((await tx.execute(select(o.booking_id).where(o.entry_id == entry_id, o.outcome.is_(None)))).scalars())
+
+
 async def hear(tx: Connection, booking_id: UUID, at: datetime) -> None:
     """Write down when the message of an offer is first known to have arrived; of other bookings nothing."""
     o = waitlist_offers.c

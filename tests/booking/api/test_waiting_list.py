@@ -10,7 +10,6 @@ from sqlalchemy import text
 from services.booking.api.booking_body import BookingShown
 from services.booking.api.waiting_body import LinePlace, WaitShown, WaitWhole
 from services.booking.commands import waitlist
-from services.booking.commands.waiting import WaitingList
 from services.booking.domain.policy import Cooling, Waiting
 from services.booking.domain.slot import Slot
 from services.booking.main import create_app
@@ -173,9 +172,9 @@ async def test_whoever_leaves_with_an_open_offer_gives_it_to_the_next(api: Calle
         entries.append(answer.json()["id"])
     await wang.post(f"/api/v1/bookings/{booking_id}/cancellation")
     await li.write("DELETE", f"{PATH}/{entries[0]}")
-    await WaitingList(api.engine, api.parts.desk, api.clock).tend()
-    assert read(WaitWhole, await zhao.get(f"{PATH}/{entries[1]}")).state == "offered"
-    assert (await li.get(f"{PATH}/{entries[0]}")).json()["offers"][0]["outcome"] == "withdrawn"
+    assert read(WaitWhole, await zhao.get(f"{PATH}/{entries[1]}")).state == "offered", "at once, without a tick"
+    left = read(WaitWhole, await li.get(f"{PATH}/{entries[0]}"))
+    assert (left.state, [one.outcome for one in left.offers]) == ("left", ["declined"])
 
 
 async def test_a_range_and_an_account_have_their_bounds(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
