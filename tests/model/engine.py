@@ -79,21 +79,25 @@ class Memory:
     catalogue: Catalogue = field(default_factory=town.catalogue)
 
     def ask(self, requests: Sequence[Request], now: datetime) -> list[Outcome]:
-        facts = self._gathered(requests, now)
-        decisions = Decisions(facts)
+        decisions = Decisions(self.gathered(requests, now))
         decisions.lapse_what_ran_out()
         outcomes = [decisions.decide(request) for request in requests]
+        self.keep(decisions)
+        return outcomes
+
+    def keep(self, decisions: Decisions) -> None:
+        """Make what was decided what there is."""
+        facts = decisions.facts
         for change in decisions.changes:
-            event = event_of(change, facts, self._new_id())
+            event = event_of(change, facts, self.new_id())
             assert isinstance(event.data, BookingChanged)
             self.told.setdefault(event.subject, []).append((event.data.version, event.data.state))
-            self.strikes += strikes_of(change, self.catalogue, regime_of(self.catalogue), self._new_id)
+            self.strikes += strikes_of(change, self.catalogue, regime_of(self.catalogue), self.new_id)
         for corrected in corrected_by(decisions.changes):
             came = corrected.after.id
             self.strikes = [one for one in self.strikes if (one.booking_id, one.act) != (came, Act.NO_SHOW)]
         self.slots.update(facts.slots)
         self.bookings.update(facts.bookings)
-        return outcomes
 
     def publish(self, slot: Slot, now: datetime) -> bool:
         booked = any(self._is_live(one, now) and slot.id in dict(one.places) for one in self.bookings.values())
@@ -108,13 +112,13 @@ class Memory:
     def look(self) -> Picture:
         return Picture(self.slots, self.bookings, self.told)
 
-    def _new_id(self) -> UUID:
+    def new_id(self) -> UUID:
         return UUID(int=next(self.numbers))
 
     def _is_live(self, booking: Booking, now: datetime) -> bool:
         return booking.state_at(now) in LIVE
 
-    def _gathered(self, requests: Sequence[Request], now: datetime) -> Facts:
+    def gathered(self, requests: Sequence[Request], now: datetime) -> Facts:
         """Return what the desk would gather: the slots and bookings named, and what has run out in those slots."""
         named = {request.booking_id for request in requests if isinstance(request, Alter | Move)} & self.bookings.keys()
         over = [one for one in self.bookings.values() if one.state_at(now) is not one.state]

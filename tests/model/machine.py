@@ -173,6 +173,12 @@ class Machine(RuleBasedStateMachine):
     def visit(self, visit: Visit) -> None:
         self.play([visit])
 
+    @rule(account=st.sampled_from([0, 1]), slots=st.permutations([0, 2, 3]))
+    def want_everything(self, account: int, slots: list[int]) -> None:
+        """Somebody books one time after the other."""
+        person = (min(FAMILIES[account]),)
+        self.play([Wish(account, person, slot, confirm=True, counter=False) for slot in slots])
+
     @rule(slots=st.permutations(range(5)), confirm=st.booleans())
     def keep_many(self, slots: list[int], confirm: bool) -> None:
         """A family fills in more forms than it may."""
