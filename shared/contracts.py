@@ -40,6 +40,7 @@ class EventType(StrEnum):
     RELEASE_NEARING = "yuyue.release.nearing.v1"
     SIGN_IN_CODE_REQUESTED = "yuyue.sign_in.code_requested.v1"
     CONTACT_PROOF_REQUESTED = "yuyue.contact.proof_requested.v1"
+    COPY_CHANGED = "yuyue.copy.changed.v1"
     MESSAGE_EVIDENCE = "yuyue.message.evidence.v1"
 
 
@@ -197,6 +198,36 @@ class ReleaseNearing:
 
 
 @value(frozen=True, slots=True, kw_only=True)
+class CopyChanged:
+    """Somebody wants messages about their bookings copied to a family member, `reader_id`, who must agree.
+
+    `state` is `asked`; `agreed`, from which on copies of `kinds` are sent; or `refused`, `withdrawn`, after which nothing
+    is. `sensitive`: copies of sensitive services too, which say no more than that there is a booking. `contact` is the
+    reader's.
+    """
+
+    copy_id: UUID
+    version: int
+    state: str
+    account_id: UUID
+    reader_id: UUID
+    contact: str | None
+    kinds: tuple[str, ...]
+    sensitive: bool
+
+
+class CopiedKind(StrEnum):
+    """Kinds of messages of which a family member may get a copy."""
+
+    CONFIRMATION = "confirmation"
+    REMINDER = "reminder"
+    PREPARATION = "preparation"
+    CHANGE = "change"
+    CANCELLATION = "cancellation"
+    CLOSURE = "closure"
+
+
+@value(frozen=True, slots=True, kw_only=True)
 class MessageEvidence:
     """How well a message about a booking is known to have arrived: published by the notify service, rising only.
 
@@ -248,6 +279,8 @@ class Contact:
     name: str | None
     language: str
     email_unproved: bool = False
+    copy_of: str | None = None
+    """Of somebody who gets copies of another's messages: whose, masked."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -269,7 +302,7 @@ class SignInMessage:
     language: str
 
 
-NoticeData = PenaltyChanged | ConsentAsked | QueueMoved | CaseMoved | ReleaseNearing
+NoticeData = PenaltyChanged | ConsentAsked | QueueMoved | CaseMoved | ReleaseNearing | CopyChanged
 """Events about something else than a booking that its person is told of."""
 
 EventData = BookingChanged | NoticeData | SignInCodeRequested | ContactProofRequested | MessageEvidence
@@ -292,6 +325,7 @@ DATA_OF: dict[EventType, type[EventData]] = {
     EventType.RELEASE_NEARING: ReleaseNearing,
     EventType.SIGN_IN_CODE_REQUESTED: SignInCodeRequested,
     EventType.CONTACT_PROOF_REQUESTED: ContactProofRequested,
+    EventType.COPY_CHANGED: CopyChanged,
     EventType.MESSAGE_EVIDENCE: MessageEvidence,
 }
 
@@ -321,7 +355,7 @@ BOOKING_STREAM = "yuyue-booking"
 BOOKING_SUBJECTS = (
     *("yuyue.booking.>", "yuyue.waitlist.>", "yuyue.penalty.>", "yuyue.sign_in.>"),
     *("yuyue.consent.>", "yuyue.queue.>", "yuyue.case.>", "yuyue.release.>"),
-    "yuyue.contact.>",
+    *("yuyue.contact.>", "yuyue.copy.>"),
 )
 
 NOTIFY_SOURCE = "/yuyue/notify"

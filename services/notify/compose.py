@@ -13,6 +13,7 @@ from typing import TypeVar
 from services.notify.channels.calendar import entry_of
 from services.notify.channels.carrier import Mail, TextMessage
 from services.notify.domain.dispatch import Due, Said
+from services.notify.domain.family_copy import news_of
 from services.notify.domain.merging import all_of
 from services.notify.domain.message import Channel, Kind, Language, Why
 from services.notify.domain.notice import Notice
@@ -157,8 +158,16 @@ class Composer:
             return wording, {**values, "help_phone": self.help_phone}
         about = _about(due)
         wording = wording_of(about, due.preferences)
-        values = values_of(about, language, wording, due.key.lead_minutes)
-        return wording, {**values, "help_phone": self.help_phone}
+        values = {**values_of(about, language, wording, due.key.lead_minutes), "help_phone": self.help_phone}
+        if due.copied or due.key.kind is Kind.COPY_REQUEST:
+            values |= news_of(due.key.kind, self._whose(due), language)
+        return wording, values
+
+    def _whose(self, due: Due) -> str | None:
+        try:
+            return self._contact(due).copy_of
+        except Unsendable:
+            return None
 
     def _sign_in_code(self, due: Due) -> tuple[TextMessage, Said]:
         message = _opened(due.sealed, self.opener.open_sign_in)
@@ -194,6 +203,8 @@ def _language(due: Due, contact: Contact) -> Language:
 
 
 def _kind(due: Due) -> Kind:
+    if due.copied:
+        return Kind.COPY
     return Kind.DIGEST if due.together else due.key.kind
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.notify.commands.receive import PHONE
+from services.notify.domain import family_copy
 from services.notify.domain.message import NOBODY, Planned, Reach
 from services.notify.domain.notice import Noticed, noticed, plan_notice
 from services.notify.domain.planning import HELD, Circumstances, Rules, plan_booking, plan_proof, plan_sign_in
@@ -19,7 +20,17 @@ from services.notify.domain.rendering import appointment_of
 from services.notify.domain.saying import Listener
 from services.notify.domain.scope import venue_digest
 from services.notify.domain.webhook import payload_of
-from services.notify.store import bindings, bookings, messages, notices, preferences, receipts, recipients, webhooks
+from services.notify.store import (
+    bindings,
+    bookings,
+    copies,
+    messages,
+    notices,
+    preferences,
+    receipts,
+    recipients,
+    webhooks,
+)
 from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import (
@@ -28,6 +39,7 @@ from shared.contracts import (
     CaseMoved,
     ConsentAsked,
     ContactProofRequested,
+    CopyChanged,
     Event,
     EventType,
     PenaltyChanged,
@@ -66,6 +78,9 @@ class Planner:
             case ContactProofRequested() as asked:
                 plan = plan_proof(asked, now)
                 await messages.plan(tx, plan.messages, event.id, now, sealed=asked.sealed)
+            case CopyChanged() as copied:
+                await self._copy_changed(tx, copied, now)
+                await self._noticed(tx, event, noticed(copied, now), now)
             case PenaltyChanged() | ConsentAsked() | QueueMoved() | CaseMoved() | ReleaseNearing() as data:
                 await self._noticed(tx, event, noticed(data, now), now)
 
@@ -79,7 +94,7 @@ class Planner:
         reach = replace(self._reach(_joined(key, contact or contact_before)), bound=bound)
         wanted = await preferences.of_account(tx, booking.account_id)
         if known is not None:
-            known = replace(known, said=await messages.said(tx, subject, now))
+            known = replace(known, said=await messages.said(tx, subject, booking.account_id, now))
         circumstances = Circumstances(known=known, reach=reach, rules=self.rules, now=now, preferences=wanted)
         plan = plan_booking(event.type, booking, circumstances)
         if plan.silence is not None:
@@ -90,7 +105,39 @@ class Planner:
             return
         if known is not None:  # of a booking heard of for the first time there is nothing older to end
             await messages.supersede(tx, subject, plan.supersede, event.id, now)
-        await messages.plan(tx, self._spread(plan.messages), event.id, now)
+        copied = await self._copies(tx, event.type, booking, circumstances)
+        await messages.plan(tx, self._spread([*plan.messages, *copied]), event.id, now)
+
+    async def _copies(
+        self, tx: Connection, kind: EventType, booking: BookingChanged, at: Circumstances
+    ) -> list[Planned]:
+        """Return the copies for family members who have agreed to get them: each by its own reader's wishes."""
+        planned: list[Planned] = []
+        for to, contact in await copies.of_account(tx, booking.account_id):
+            key = await recipients.key_of(tx, to.reader_id, self.opener.new_recipient_key, at.now)
+            bound = await bindings.channels_of(tx, to.reader_id)
+            known = at.known
+            if known is not None:
+                subject = (booking.booking_id, booking.version)
+                known = replace(known, said=await messages.said(tx, subject, to.reader_id, at.now))
+            theirs = Circumstances(
+                known=known,
+                reach=replace(self._reach(_joined(key, contact)), bound=bound),
+                rules=at.rules,
+                now=at.now,
+                preferences=await preferences.of_account(tx, to.reader_id),
+            )
+            planned += family_copy.copies(kind, booking, to, theirs)
+        return planned
+
+    async def _copy_changed(self, tx: Connection, data: CopyChanged, now: datetime) -> None:
+        """Take an arrangement down, unless either side was erased."""
+        keys = [
+            await recipients.key_of(tx, one, self.opener.new_recipient_key, now)
+            for one in (data.account_id, data.reader_id)
+        ]
+        if None not in keys:
+            await copies.keep(tx, data, self._kept(keys[1], data.contact), now)
 
     def _spread(self, planned: Sequence[Planned]) -> Sequence[Planned]:
         """Return what is planned with walls of reminders spread, where this planner does so."""

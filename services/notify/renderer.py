@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from services.notify.domain.limits import BODY, SMS_TEXT, SMS_VARIABLE, TITLE, Limit, cut, faults, longer
-from services.notify.domain.message import Channel, Kind, Language
+from services.notify.domain.message import WORDS_OF_OTHERS, Channel, Kind, Language
 from services.notify.domain.preference import CHANNELS
 from services.notify.domain.rendering import HELP, Values, Wording, in_language
 from services.notify.domain.telling import telling
@@ -257,7 +257,7 @@ def _read(
 def _complete(place: _Place, section: Mapping[str, Any], where: str) -> None:
     """See that there are words for every channel that the kind goes by; plain words have no text message."""
     channels = CHANNELS[place.kind]
-    digest = place.kind is Kind.DIGEST
+    digest = place.kind in WORDS_OF_OTHERS
     if (digest or set(channels) - {Channel.SMS}) and "body" not in section:
         raise TemplateFault(f"{where}: needs a title and a body")
     plain = place.wording is not place.wording.ordinary

@@ -6,14 +6,22 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Select, func, select, union_all
 from sqlalchemy.engine import Row
 
 from services.notify.domain.lifecycle import State
 from services.notify.domain.message import Channel, Evidence, Kind, Why
 from services.notify.domain.scope import Scope
 from services.notify.store.database import Connection
-from services.notify.tables import decisions, inbox_heads, inbox_messages, known_bookings, known_notices, messages
+from services.notify.tables import (
+    copies,
+    decisions,
+    inbox_heads,
+    inbox_messages,
+    known_bookings,
+    known_notices,
+    messages,
+)
 from shared.contracts import Words
 
 MOST_OF_A_BOOKING = 200
@@ -71,6 +79,7 @@ class Planned:
     evidence: Evidence
     changed_at: datetime
     subject_id: UUID
+    copied: bool = False
     decisions: tuple[Decided, ...] = ()
 
 
@@ -128,31 +137,39 @@ async def of_booking(connection: Connection, scope: Scope, booking_id: UUID) -> 
     table = messages.c
     query = (
         select(messages)
-        .where(and_(table.subject_id == booking_id, table.recipient_id == owner))
+        .where(table.subject_id == booking_id)
         .order_by(table.subject_version, table.due_at, table.channel)
         .limit(MOST_OF_A_BOOKING)
     )
     found = (await connection.execute(query)).all()
     log = await _decisions(connection, {booking_id})
-    return [_planned(row, log.get(row.id, ())) for row in found]
+    return [_planned(row, log.get(row.id, ()), copied=row.recipient_id != owner) for row in found]
 
 
 async def of_person(
     connection: Connection, scope: Scope, account_id: UUID, *, before: UUID | None, limit: int
 ) -> list[Planned]:
     """Return up to `limit` messages to a person, the last planned first, as far as `scope` goes."""
+    others = select(known_notices.c.subject_id).where(known_notices.c.account_id == account_id)
     subjects = select(known_bookings.c.booking_id).where(known_bookings.c.account_id == account_id, *_within(scope))
     about = subjects.scalar_subquery()
     if scope.venues is None:
-        others = select(known_notices.c.subject_id).where(known_notices.c.account_id == account_id)
         about = union_all(subjects, others).scalar_subquery()
+    if scope.account_id == account_id:
+        whose = select(copies.c.account_id).where(copies.c.reader_id == account_id)
+        copied = select(known_bookings.c.booking_id).where(known_bookings.c.account_id.in_(whose))
+        about = union_all(subjects, others, copied).scalar_subquery()
     table = messages.c
-    query = select(messages).where(table.subject_id.in_(about), table.recipient_id == account_id)
+    query = (
+        select(messages, known_bookings.c.account_id.label("owner"))
+        .outerjoin(known_bookings, known_bookings.c.booking_id == table.subject_id)
+        .where(table.subject_id.in_(about), table.recipient_id == account_id)
+    )
     if before is not None:
         query = query.where(table.id < before)
     found = (await connection.execute(query.order_by(table.id.desc()).limit(limit))).all()
     log = await _decisions(connection, {row.subject_id for row in found})
-    return [_planned(row, log.get(row.id, ())) for row in found]
+    return [_planned(row, log.get(row.id, ()), copied=row.owner not in {None, account_id}) for row in found]
 
 
 def _within(scope: Scope) -> Iterator[ColumnElement[bool]]:
@@ -238,7 +255,7 @@ def _message(row: Row[tuple[object, ...]]) -> InboxMessage:
     )
 
 
-def _planned(row: Row[tuple[object, ...]], log: tuple[Decided, ...]) -> Planned:
+def _planned(row: Row[tuple[object, ...]], log: tuple[Decided, ...], *, copied: bool) -> Planned:
     return Planned(
         id=row.id,
         kind=Kind(row.kind),
@@ -252,5 +269,6 @@ def _planned(row: Row[tuple[object, ...]], log: tuple[Decided, ...]) -> Planned:
         evidence=Evidence(row.evidence),
         changed_at=row.changed_at,
         subject_id=row.subject_id,
+        copied=copied,
         decisions=log,
     )

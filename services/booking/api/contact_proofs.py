@@ -15,12 +15,12 @@ from services.booking.api.me import Me, Pending, pending, shown
 from services.booking.api.problems import problems
 from services.booking.commands.contact_proofs import (
     PATH,
-    Proving,
     address_of_link,
     prove_by_code,
     prove_by_link,
     send_proof_again,
 )
+from services.booking.commands.proving import Proving
 from services.booking.domain.reason import Reason
 from services.booking.store.database import Connection
 from shared.contracts import Words

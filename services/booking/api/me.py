@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from services.booking.api.deps import SignedInDep, WriteDep, documented_signed_in, documented_write, remember
 from services.booking.commands.accounts import Changes, change_own, read_own
-from services.booking.commands.contact_proofs import Proving, Waiting
+from services.booking.commands.proving import Proving, Waiting
 from services.booking.commands.sign_in import Clear
 from services.booking.domain.account import Role
 from services.booking.domain.masking import mask_phone

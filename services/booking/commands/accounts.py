@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.booking.commands.contact_proofs import Proving, Waiting, ask_for_proof, waiting_of
+from services.booking.commands.contact_proofs import ask_for_proof
+from services.booking.commands.family_copies import tell_copies_anew
+from services.booking.commands.proving import Proving, Waiting, waiting_of
 from services.booking.commands.sign_in import (
     EMAIL,
     NAME,
@@ -175,6 +177,7 @@ async def change_own(
         "contact": contact_of(vault, clear, language, unproved=waiting is not None),
     }
     await change_account(tx, account_id, values)
+    await tell_copies_anew(tx, by, account)
     return replace(account, language=language), clear, waiting
 
 

@@ -7,11 +7,12 @@ sent is bounded for the account and for the address (`domain/one_time_code.py`).
 """
 
 import secrets
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from services.booking.commands.family_copies import tell_copies_anew
+from services.booking.commands.proving import Proving, Waiting, waiting_of
 from services.booking.commands.sign_in import EMAIL, Clear, contact_of, opened
 from services.booking.domain.one_time_code import PROOF, PROOF_TO_ONE_ADDRESS, TRIES
 from services.booking.domain.reason import Reason
@@ -40,23 +41,6 @@ PATH: Final = "/contact-proofs/"
 """Where the links lead, below the public address."""
 
 _LINK_BYTES: Final = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Proving:
-    """What it takes to send proofs and to check them: the keys, our public address, and the time."""
-
-    vault: Vault
-    public_url: str
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An address that waits to be proved, and until when what was sent there last is good."""
-
-    email: str
-    expires_at: datetime
 
 
 async def ask_for_proof(tx: Connection, by: Proving, account: Account, email: str, language: str) -> Waiting:
@@ -89,12 +73,6 @@ async def ask_for_proof(tx: Connection, by: Proving, account: Account, email: st
         tx, Event(id=new_id(), type=EventType.CONTACT_PROOF_REQUESTED, subject=proof_id, time=now, data=data)
     )
     return Waiting(email, proof.expires_at)
-
-
-async def waiting_of(tx: Connection, vault: Vault, account_id: UUID) -> Waiting | None:
-    """Return the address of an account that waits to be proved."""
-    proof = await newest_proof(tx, account_id)
-    return None if proof is None else Waiting(_address(vault, proof), proof.expires_at)
 
 
 async def send_proof_again(tx: Connection, by: Proving, account_id: UUID) -> Waiting:
@@ -168,6 +146,7 @@ async def _take_into_use(tx: Connection, by: Proving, account: Account, proof: C
     await use_proof(tx, proof.id, by.now)
     values = {"email_sealed": proof.address_sealed, "contact": contact_of(by.vault, clear, account.language)}
     await change_account(tx, account.id, values)
+    await tell_copies_anew(tx, by, account)
     return account, clear
 
 

@@ -158,14 +158,20 @@ def opened(vault: Vault, account: Account) -> Clear:
     )
 
 
-def contact_of(vault: Vault, clear: Clear, language: str, *, unproved: bool = False) -> str:
-    """Return how to reach somebody, sealed for the notify service; `unproved`: they gave an address that is not proved."""
+def contact_of(vault: Vault, clear: Clear, language: str, *, unproved: bool = False, copy_of: str | None = None) -> str:
+    """Return how to reach somebody, sealed for the notify service.
+
+    `unproved`: they gave an address that is not proved.
+
+    `copy_of`: whose messages they get copies of, masked.
+    """
     contact = Contact(
         phone=clear.phone,
         email=clear.email,
         name=clear.name,
         language=language,
         email_unproved=unproved and clear.email is None,
+        copy_of=copy_of,
     )
     return vault.seal_for_notify(contact)
 

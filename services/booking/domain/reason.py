@@ -33,6 +33,11 @@ class Reason(StrEnum):
     PROOF_CODE_WRONG = "proof_code_wrong"
     PROOF_TOO_MANY_TRIES = "proof_too_many_tries"
     PROOF_LINK_INVALID = "proof_link_invalid"
+    COPY_UNKNOWN = "copy_unknown"
+    COPY_TO_ONESELF = "copy_to_oneself"
+    COPY_ALREADY = "copy_already"
+    COPY_DECIDED = "copy_decided"
+    COPIES_LIMIT_REACHED = "copies_limit_reached"
     CREDENTIALS_WRONG = "credentials_wrong"
     ACCOUNT_DISABLED = "account_disabled"
     # identity

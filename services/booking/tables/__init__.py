@@ -17,7 +17,14 @@ from services.booking.tables.offers import (
     venues,
 )
 from services.booking.tables.penalties import penalties, penalty_appeals, penalty_exemptions, strike_annulments, strikes
-from services.booking.tables.people import account_people, accounts, contact_proofs, persons, sign_in_codes
+from services.booking.tables.people import (
+    account_people,
+    accounts,
+    contact_proofs,
+    family_copies,
+    persons,
+    sign_in_codes,
+)
 from services.booking.tables.seasons import season_occurrences, season_requests, season_rounds
 from services.booking.tables.waitlist import (
     waitlist_entries,
@@ -48,6 +55,7 @@ __all__ = [
     "draw_people",
     "draw_requests",
     "draw_rounds",
+    "family_copies",
     "history",
     "idempotency",
     "inbox",

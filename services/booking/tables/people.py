@@ -2,16 +2,19 @@
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from services.booking.tables.base import metadata, moment
@@ -49,6 +52,31 @@ sign_in_codes = Table(
     Column("expires_at", moment, nullable=False),
     Column("used_at", moment, nullable=True),
     Index("sign_in_codes_by_phone", "phone_fingerprint", "created_at"),
+)
+
+family_copies = Table(
+    "family_copies",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=False),
+    Column("reader_fingerprint", LargeBinary, nullable=False, comment="Of the telephone number that was named."),
+    Column("reader_sealed", Text, nullable=False),
+    Column("kinds", ARRAY(Text), nullable=False),
+    Column("sensitive", Boolean, nullable=False),
+    Column("asked_at", moment, nullable=False),
+    Column("changed_at", moment, nullable=False),
+    CheckConstraint("state IN ('asked', 'agreed', 'refused', 'withdrawn')", name="state_known"),
+    Index("family_copies_by_account", "account_id", "asked_at"),
+    Index("family_copies_by_reader", "reader_fingerprint", "asked_at"),
+    Index(
+        "family_copies_live",
+        *("account_id", "reader_fingerprint"),
+        unique=True,
+        postgresql_where=text("state IN ('asked', 'agreed')"),
+    ),
+    comment="Who has asked whom to get copies of their messages, and what became of it.",
 )
 
 contact_proofs = Table(

@@ -29,6 +29,7 @@ EXAMPLE: dict[str, Any] = {
     "channel": "email",
     "booking_version": 2,
     "lead_minutes": 1440,
+    "to_family": False,
     "due_at": "2026-11-27T16:30:00+08:00",
     "state": "superseded",
     "why": "booking_cancelled",
@@ -80,6 +81,7 @@ class PlannedShown(Shown):
     channel: Channel
     booking_version: Annotated[int, Field(description="The version of the booking that it speaks of.")]
     lead_minutes: Annotated[int, Field(description="Of a reminder: minutes before the start; else 0.")]
+    to_family: Annotated[bool, Field(description="It went, or goes, to a family member as a copy. 发给家人的副本。")]
     due_at: datetime
     state: State
     why: Why
@@ -135,6 +137,7 @@ def planned_shown(message: views.Planned) -> PlannedShown:
         channel=message.channel,
         booking_version=message.booking_version,
         lead_minutes=message.lead_minutes,
+        to_family=message.copied,
         due_at=message.due_at.astimezone(SHANGHAI),
         state=message.state,
         why=message.why,

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from services.notify.api.deps import EmployedDep, documented
 from services.notify.domain.limits import longer
-from services.notify.domain.message import Channel, Kind, Language
+from services.notify.domain.message import WORDS_OF_OTHERS, Channel, Kind, Language
 from services.notify.domain.preference import CHANNELS
 from services.notify.domain.reason import Reason
 from services.notify.domain.rendering import Values, Wording, in_language
@@ -119,7 +119,7 @@ async def preview(
 
 def _preview(templates: Templates, which: tuple[Kind, Language, Wording], values: Values) -> Preview:
     kind, language, wording = which
-    texted = Channel.SMS in CHANNELS[kind] or kind is Kind.DIGEST
+    texted = Channel.SMS in CHANNELS[kind] or kind in WORDS_OF_OTHERS
     sms = templates.sms(*which, values) if texted else None
     if kind is Kind.SIGN_IN_CODE and sms is not None:
         name, version, title, body, html = sms.template, sms.version, None, None, None

@@ -37,6 +37,7 @@ _NAMES = {
     Kind.PENALTY_WARNING: Words("违约记录邮件", "mails that say that a strike was counted"),
     Kind.PENALTY_END: Words("恢复网上预约邮件", "mails that say that you can book again"),
     Kind.CASE_STEP: Words("办理进度邮件", "mails that say where your application stands"),
+    Kind.COPY_REQUEST: Words("家人通知征询邮件", "mails that ask whether you want copies of somebody's messages"),
     Kind.RELEASE_REMINDER: Words("放号提醒邮件", "mails that remind you of places that open"),
 }
 """Every kind of mail that can be switched off; a test holds this equal to the locks."""

@@ -25,6 +25,10 @@ WORDS: Mapping[Why, Words] = {
     Why.TURN_NEAR: Words("快轮到您了，立即发送。", "It is nearly your turn, so this goes at once."),
     Why.STEP_REACHED: Words("办理进度有变化，等待发送。", "Your application has moved on; this is on its way."),
     Why.OPENS_SOON: Words("即将放号，将按时发送。", "Places open soon; it will be sent at its time."),
+    Why.COPY_ASKED: Words(
+        "有家人希望您接收其预约通知的副本，等待发送。",
+        "Somebody asks whether you want copies of their messages; this is on its way.",
+    ),
     Why.CORRECTS_WHAT_WAS_SENT: Words(
         "此前经这一渠道发出的消息已不正确，因此经同一渠道更正。",
         "A message that went by this channel is no longer true, so the same channel carries the correction.",
@@ -92,6 +96,9 @@ WORDS: Mapping[Why, Words] = {
     ),
     Why.SAID_TOGETHER: Words(
         "与您的其他提醒合并为一条发送。", "It was told in one message together with other reminders of yours."
+    ),
+    Why.COPY_ENDED: Words(
+        "家人通知的约定已结束，不再发送副本。", "The arrangement for copies has ended, so none is sent."
     ),
     Why.REACHED_OTHERWISE: Words(
         "已确认您经其他渠道收到，不再重复发送。", "Another channel is known to have reached you, so this was not sent."

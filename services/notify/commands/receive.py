@@ -62,7 +62,7 @@ async def _apply_to_one(tx: Connection, message_id: UUID, receipt: Receipt, now:
         await evidence.raise_to(tx, message_id, found.evidence, now)
     elif found.lost and await receipts.lose(tx, message_id, Why.NOT_DELIVERED.value, now):
         failed = told(message_id, due.key, FAILED, now)
-        await evidence.tell(tx, [failed] if due.appointment is not None else [])
+        await evidence.tell(tx, [failed] if due.appointment is not None and not due.copied else [])
 
 
 async def reply(tx: Connection, box: Strongbox, given: TextReply, now: datetime) -> Reply | None:

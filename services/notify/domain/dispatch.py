@@ -44,6 +44,9 @@ class Due:
     late_from: datetime | None = None
     elsewhere: tuple[tuple[Channel, Evidence], ...] | None = None
     over_cap: bool = False
+    copied: bool = False
+    """It goes to a family member of whoever booked; `copy_stands`: both still want that."""
+    copy_stands: bool = True
     together: "tuple[Due, ...]" = ()
     """Other messages to the same person that are told in the same words."""
 
@@ -102,7 +105,9 @@ def on_claim(due: Due, lease: Lease, now: datetime) -> Move:
         return Move(due=due, action=Action.EXPIRE, why=Why.NO_LONGER_USEFUL)
     key = due.key
     unwanted = due.preferences.obstacle(key.kind, key.channel, key.lead_minutes)
-    if unwanted is None and due.over_cap:
+    if due.copied and not due.copy_stands:
+        unwanted = Why.COPY_ENDED
+    elif unwanted is None and due.over_cap:
         unwanted = Why.DAILY_CAP
     if unwanted is not None:
         return Move(due=due, action=Action.SUPPRESS, why=unwanted)

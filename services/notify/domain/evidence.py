@@ -1,6 +1,6 @@
 """What is told of a message's arrival to whoever made it necessary: which proof is news, and in which words. Pure.
 
-The law: evidence only rises, and is told once for each step. It is told of messages about a booking alone, and says
+The law: evidence only rises, and is told once for each step. It is told of messages about a booking alone, to whoever booked it (a copy proves nothing of them), and says
 which message, of which kind, on which channel: never to whom. That a message will not arrive is told too, as `failed`,
 so that a clock that waits for its delivery does not wait for ever; a message that the world has overtaken has not
 failed, and nothing is told of it.
@@ -26,7 +26,7 @@ def proved_by(move: Move, known: Evidence, now: datetime) -> MessageEvidence | N
 
     `known` is what is known after it: a receipt may have overtaken the answer, and then the answer is no news.
     """
-    if move.due.appointment is None:
+    if move.due.appointment is None or move.due.copied:
         return None
     if move.action in _WILL_NOT_ARRIVE and known < Evidence.DELIVERED:
         return told(move.due.id, move.due.key, FAILED, now)

@@ -52,7 +52,9 @@ def all_of(due: Due) -> tuple[Due, ...]:
 
 
 def _may_be_merged(due: Due) -> bool:
-    return due.key.kind is Kind.REMINDER and due.key.channel in MERGED and due.appointment is not None
+    return (
+        due.key.kind is Kind.REMINDER and due.key.channel in MERGED and due.appointment is not None and not due.copied
+    )
 
 
 def _start(due: Due) -> tuple[str, UUID]:

@@ -34,6 +34,10 @@ class Kind(StrEnum):
     QUEUE_NEAR = "queue_near"
     CASE_STEP = "case_step"
     RELEASE_REMINDER = "release_reminder"
+    COPY_REQUEST = "copy_request"
+    """Somebody is asked whether they want copies of another's messages."""
+    COPY = "copy"
+    """The words of any message as a copy; it is never planned, but what a family member is told of a planned one."""
     DIGEST = "digest"
     """Several reminders of one person as one message; it is never planned, but made of what is due together."""
 
@@ -41,11 +45,14 @@ class Kind(StrEnum):
 NOTICES: frozenset[Kind] = frozenset(
     {
         *(Kind.PENALTY_WARNING, Kind.PENALTY_BAR, Kind.PENALTY_END, Kind.CONSENT_REQUEST),
-        *(Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER),
+        *(Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER, Kind.COPY_REQUEST),
     }
 )
 """Kinds that speak of something else than a booking of their reader's."""
 
+
+WORDS_OF_OTHERS: frozenset[Kind] = frozenset({Kind.DIGEST, Kind.COPY})
+"""Kinds that are never planned: the words for messages of other kinds, told together or as a copy, on any channel."""
 
 BEARS_A_CODE: frozenset[Kind] = frozenset({Kind.SIGN_IN_CODE, Kind.CONTACT_PROOF})
 """Kinds that carry a one-time code to an address which is not known otherwise: sealed content, and no reader yet."""
@@ -120,6 +127,7 @@ class Why(StrEnum):
     TURN_NEAR = "turn_near"
     STEP_REACHED = "step_reached"
     OPENS_SOON = "opens_soon"
+    COPY_ASKED = "copy_asked"
     CORRECTS_WHAT_WAS_SENT = "corrects_what_was_sent"
     IF_NOT_REACHED = "if_not_reached"
     # when
@@ -149,6 +157,7 @@ class Why(StrEnum):
     REMINDER_TIME_SWITCHED_OFF = "reminder_time_switched_off"
     QUIET_HOURS_INBOX_HAS_IT = "quiet_hours_inbox_has_it"
     QUIET_HOURS_TOO_LATE = "quiet_hours_too_late"
+    COPY_ENDED = "copy_ended"
     REACHED_OTHERWISE = "reached_otherwise"
     NOT_TOGETHER = "not_together"
     SAID_TOGETHER = "said_together"

@@ -16,7 +16,16 @@ from services.notify.domain.message import Kind, Language, Urgency, Why
 from services.notify.domain.planning import RECORD_KEPT, Plan
 from services.notify.domain.quiet_hours import offer_late_from
 from services.notify.domain.saying import Listener, Saying, Subject, on_each_channel
-from shared.contracts import CaseMoved, ConsentAsked, NoticeData, PenaltyChanged, QueueMoved, ReleaseNearing, Words
+from shared.contracts import (
+    CaseMoved,
+    ConsentAsked,
+    CopyChanged,
+    NoticeData,
+    PenaltyChanged,
+    QueueMoved,
+    ReleaseNearing,
+    Words,
+)
 
 Form = Callable[[str, Language], str]
 
@@ -63,6 +72,8 @@ def noticed(data: NoticeData, now: datetime) -> Noticed:
             return _case(data, now)
         case ReleaseNearing():
             return _release(data)
+        case CopyChanged():
+            return _copy(data, now)
 
 
 def plan_notice(found: Noticed, known_version: int | None, to: Listener) -> Plan:
@@ -182,6 +193,13 @@ def _release(data: ReleaseNearing) -> Noticed:
         record_until=data.opens_at,
         urgency=Urgency.SOON,
     )
+    return Noticed(notice=notice, contact=data.contact, saying=saying)
+
+
+def _copy(data: CopyChanged, now: datetime) -> Noticed:
+    """Whose messages it is about stands in the contact alone, sealed; nothing of it is kept here."""
+    notice = Notice(subject_id=data.copy_id, version=data.version, account_id=data.reader_id, sensitive=True)
+    saying = _news(Kind.COPY_REQUEST, Why.COPY_ASKED, now, now + NEWS_USEFUL) if data.state == "asked" else None
     return Noticed(notice=notice, contact=data.contact, saying=saying)
 
 

@@ -54,6 +54,8 @@ CHANNELS: Mapping[Kind, tuple[Channel, ...]] = MappingProxyType(
         Kind.QUEUE_NEAR: (Channel.IN_APP, Channel.SMS, Channel.WEB_PUSH),
         Kind.CASE_STEP: _RINGING,
         Kind.RELEASE_REMINDER: _RINGING,
+        Kind.COPY_REQUEST: _RINGING,
+        Kind.COPY: (),
         Kind.DIGEST: (),
     }
 )

@@ -81,6 +81,8 @@ HARM: Mapping[Kind, Harm] = MappingProxyType(
         Kind.QUEUE_NEAR: Harm.WAITING,
         Kind.CASE_STEP: Harm.NONE,
         Kind.RELEASE_REMINDER: Harm.FORGOTTEN,
+        Kind.COPY_REQUEST: Harm.NONE,
+        Kind.COPY: Harm.FORGOTTEN,
         Kind.DIGEST: Harm.FORGOTTEN,
     }
 )

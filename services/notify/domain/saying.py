@@ -15,7 +15,9 @@ from services.notify.domain.message import OPT_IN, BusinessKey, Channel, Kind, P
 from services.notify.domain.preference import CHANNELS, DEFAULTS, Preferences
 from services.notify.domain.quiet_hours import HARM, Decision, Timing, decide
 
-WORTH_A_TEXT = frozenset({Kind.SIGN_IN_CODE, Kind.WAITLIST_OFFER, Kind.CONSENT_REQUEST, Kind.CLOSURE})
+WORTH_A_TEXT = frozenset(
+    {Kind.SIGN_IN_CODE, Kind.WAITLIST_OFFER, Kind.CONSENT_REQUEST, Kind.COPY_REQUEST, Kind.CLOSURE}
+)
 """Kinds that are worth the price of a text message, unless the operator decides otherwise."""
 
 _FORESEEN = frozenset({Kind.REMINDER, Kind.PREPARATION, Kind.RELEASE_REMINDER})

@@ -75,6 +75,8 @@ _LINK = _variable(
     "https://booking.example/contact-proofs/3q2-7wEjRWeJCrze8SNFZ4kAE1hYz0",
     required=True,
 )
+_WHOSE = _variable("whose", "王**", "W**", required=True)
+_NEWS = _variable("news", "被场馆取消", "cancelled by the venue", required=True)
 _HELP = _variable("help_phone", "0411-12345", "0411-12345", required=True)
 
 _PLAIN_KINDS = frozenset(
@@ -121,6 +123,8 @@ _OF_KIND: Mapping[Kind, Mapping[Wording, Variables]] = {
     Kind.QUEUE_NEAR: _about((_TICKET, _AHEAD), _PLACE),
     Kind.CASE_STEP: _about((_NEUTRAL[0],), (_STEP, _NEXT)),
     Kind.RELEASE_REMINDER: _about((_OPENS, _OPENS_BRIEF), _PLACE),
+    Kind.COPY_REQUEST: {Wording.NEUTRAL: (_WHOSE,)},
+    Kind.COPY: _about((*_NEUTRAL, _WHOSE, _NEWS), _PLACE),
     Kind.DIGEST: {Wording.NEUTRAL: (_HOW_MANY, _FIRST, _LINES)},
     Kind.SIGN_IN_CODE: {Wording.NEUTRAL: (_CODE,)},
     Kind.CONTACT_PROOF: {Wording.NEUTRAL: (_CODE, _LINK)},

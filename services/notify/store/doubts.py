@@ -24,9 +24,9 @@ _TAKE = text("""
 
 _READ = text("""
     SELECT m.*, coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
-           CASE WHEN coalesce(k.contact, n.contact) LIKE 'c1.%' THEN r.wrapped || '~' || coalesce(k.contact, n.contact)
-                ELSE coalesce(k.contact, n.contact) END AS contact,
-            CAST(NULL AS jsonb) AS elsewhere, false AS over_cap,
+           CASE WHEN w.contact LIKE 'c1.%' THEN r.wrapped || '~' || w.contact ELSE w.contact END AS contact,
+           coalesce(k.account_id <> m.recipient_id, false) AS copied, c.copy_id IS NOT NULL AS copy_stands,
+           CAST(NULL AS jsonb) AS elsewhere, false AS over_cap,
            p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off, p.plain_words,
            p.names_sensitive,
            a.provider, a.started_at, a.reference, coalesce(a.told_in, m.id) AS letter,
@@ -41,7 +41,10 @@ _READ = text("""
     LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
     LEFT JOIN known_notices n ON n.subject_id = m.subject_id
     LEFT JOIN preferences p ON p.account_id = m.recipient_id
-    LEFT JOIN recipient_keys r ON r.account_id = coalesce(k.account_id, n.account_id)
+    LEFT JOIN copies c ON c.account_id = k.account_id AND c.reader_id = m.recipient_id AND c.state = 'agreed'
+    LEFT JOIN recipient_keys r ON r.account_id = m.recipient_id
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.account_id <> m.recipient_id THEN c.contact
+                                    ELSE coalesce(k.contact, n.contact) END AS contact) w
     WHERE m.id = ANY(CAST(:ids AS uuid[]))
     ORDER BY m.id
 """)

@@ -23,7 +23,8 @@ _RAISE = text("""
     UPDATE messages m SET evidence = :evidence, changed_at = :now
     WHERE m.id = :id AND m.evidence < :evidence
     RETURNING m.id, m.subject_id, m.subject_version, m.kind, m.lead_minutes, m.recipient_id, m.channel,
-              EXISTS (SELECT FROM known_bookings k WHERE k.booking_id = m.subject_id) AS of_booking
+              EXISTS (SELECT FROM known_bookings k
+                      WHERE k.booking_id = m.subject_id AND k.account_id = m.recipient_id) AS of_booking
 """)
 
 

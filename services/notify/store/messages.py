@@ -6,6 +6,7 @@ by the same statement.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -65,7 +66,7 @@ _SUPERSEDE = text("""
 _SAID = text("""
     SELECT DISTINCT channel FROM messages
     WHERE subject_id = :subject_id AND subject_version < :version AND state IN ('sending', 'sent', 'unknown', 'unproven')
-      AND expires_at > :now
+      AND expires_at > :now AND recipient_id = :recipient_id
 """)
 
 _SILENCE = text("""
@@ -75,8 +76,8 @@ _SILENCE = text("""
 
 _KNOWN = """
     coalesce(k.version, n.version) AS known_version, k.appointment, n.notice,
-    CASE WHEN coalesce(k.contact, n.contact) LIKE 'c1.%' THEN r.wrapped || '~' || coalesce(k.contact, n.contact)
-         ELSE coalesce(k.contact, n.contact) END AS contact,
+    CASE WHEN w.contact LIKE 'c1.%' THEN r.wrapped || '~' || w.contact ELSE w.contact END AS contact,
+    coalesce(k.account_id <> m.recipient_id, false) AS copied, c.copy_id IS NOT NULL AS copy_stands,
     p.version, p.language, p.quiet_begins, p.quiet_ends, p.switched_off, p.reminders_off, p.plain_words, p.names_sensitive,
     CASE WHEN m.only_without_evidence THEN (
       SELECT coalesce(jsonb_agg(jsonb_build_array(o.channel, o.evidence)), '[]') FROM messages o
@@ -95,7 +96,11 @@ _OF_IT = """
     LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
     LEFT JOIN known_notices n ON n.subject_id = m.subject_id
     LEFT JOIN preferences p ON p.account_id = m.recipient_id
-    LEFT JOIN recipient_keys r ON r.account_id = coalesce(k.account_id, n.account_id)
+    LEFT JOIN recipient_keys r ON r.account_id = m.recipient_id
+    LEFT JOIN copies c ON c.account_id = k.account_id AND c.reader_id = m.recipient_id AND c.state = 'agreed'
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN k.account_id <> m.recipient_id THEN c.contact ELSE coalesce(k.contact, n.contact) END AS contact
+    ) w
 """
 
 _IN_LINE = """
@@ -225,9 +230,9 @@ async def supersede(tx: AsyncConnection, subject: tuple[UUID, int], why: Why, ev
     return len((await tx.execute(_SUPERSEDE, facts)).all())
 
 
-async def said(tx: AsyncConnection, subject: tuple[UUID, int], now: datetime) -> frozenset[Channel]:
-    """Return the channels that carried, or may have carried, words about an older version of `subject` still in use."""
-    facts = {"subject_id": subject[0], "version": subject[1], "now": now}
+async def said(tx: AsyncConnection, subject: tuple[UUID, int], recipient_id: UUID, now: datetime) -> frozenset[Channel]:
+    """Return the channels that told somebody, or may have, of an older version of `subject` in words still in use."""
+    facts = {"subject_id": subject[0], "version": subject[1], "recipient_id": recipient_id, "now": now}
     return frozenset(Channel(row.channel) for row in await tx.execute(_SAID, facts))
 
 
@@ -334,6 +339,7 @@ async def finish(tx: AsyncConnection, ended: Iterable[tuple[Due, Outcome]], now:
 
 def read_due(row: Row[Any]) -> Due:
     """Return the message in a row of `messages`, joined with what is known of its booking and its reader."""
+    wanted = DEFAULTS if row.version is None else read_preferences(row)
     return Due(
         id=row.id,
         key=BusinessKey(
@@ -357,7 +363,9 @@ def read_due(row: Row[Any]) -> Due:
         notice=read_notice(row.notice),
         late_from=row.late_from,
         elsewhere=_elsewhere(row.elsewhere),
-        preferences=DEFAULTS if row.version is None else read_preferences(row),
+        preferences=replace(wanted, names_sensitive=False) if row.copied else wanted,
+        copied=row.copied,
+        copy_stands=row.copy_stands,
     )
 
 

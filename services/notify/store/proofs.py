@@ -30,12 +30,14 @@ _DECISIONS = text("""
     SELECT d.transaction_id, d.id, d.at, d.subject_id, d.subject_version, d.message_id, d.state, d.why,
            m.kind, m.channel, m.lead_minutes, m.due_at, m.template, m.template_version,
            encode(m.fingerprint, 'hex') AS fingerprint,
+           coalesce(m.recipient_id <> k.account_id, false) AS copied,
            a.number, a.provider, a.verdict, a.code, a.reference, a.started_at, a.finished_at
     FROM (SELECT * FROM decisions
           WHERE (transaction_id, id) > (:transaction_id, :decision_id)
             AND transaction_id < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)
           ORDER BY transaction_id, id LIMIT :limit) d
     LEFT JOIN messages m ON m.id = d.message_id
+    LEFT JOIN known_bookings k ON k.booking_id = m.subject_id
     LEFT JOIN attempts a ON a.message_id = m.id AND a.number = m.attempt
                         AND d.state IN ('sent', 'unknown', 'unproven', 'dead', 'planned', 'expired')
     ORDER BY d.transaction_id, d.id
@@ -65,7 +67,9 @@ async def chain(tx: AsyncConnection) -> int:
     facts: dict[str, Any] = dict(position._mapping) | {"limit": BATCH}  # noqa: SLF001 - SQLAlchemy's public name
     decided = (await tx.execute(_DECISIONS, facts)).all()
     proved = (await tx.execute(_EVIDENCE, facts)).all()
-    steps = [(row.subject_id, row.at, _decision(row)) for row in decided if row.kind not in BEARS_A_CODE]
+    # a copy to somebody else is no notice to whoever booked
+    noticed = [row for row in decided if row.kind not in BEARS_A_CODE and not row.copied]
+    steps = [(row.subject_id, row.at, _decision(row)) for row in noticed]
     steps += [(row.subject, row.occurred_at, _evidence(row.data)) for row in proved]
     await _append(tx, steps)
     if decided:

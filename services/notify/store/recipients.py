@@ -3,7 +3,7 @@
 The law: of a person's addresses only what is sealed with their own key is kept. Erasing destroys the key, and whatever
 copy of a row is left anywhere, in a backup or on a replica, is noise from then on. What needs no key to be read is
 deleted in the same transaction: their inbox, preferences and devices, the events that were put aside, the names of what
-they booked. Counts, decisions and proofs stay: they name nobody.
+they booked, arrangements for copies of either side, and what others read of theirs. Counts, decisions and proofs stay: they name nobody.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.message import Why
-from services.notify.tables import dead_events, known_bookings, known_notices, metadata, recipient_keys
+from services.notify.tables import copies, dead_events, known_bookings, known_notices, metadata, recipient_keys
 
 _KEPT = frozenset({"known_bookings", "known_notices", "recipient_keys"})
 """Tables with a person's id whose rows stay, with what is personal in them blanked."""
@@ -23,7 +23,9 @@ _KEPT = frozenset({"known_bookings", "known_notices", "recipient_keys"})
 _STOP = text("""
     WITH stopped AS (
       UPDATE messages SET state = 'suppressed', why = :why, lease_token = NULL, sealed = NULL, changed_at = :now
-      WHERE recipient_id = :account_id AND state IN ('planned', 'claimed')
+      WHERE (recipient_id = :account_id
+             OR subject_id IN (SELECT booking_id FROM known_bookings WHERE account_id = :account_id))
+        AND state IN ('planned', 'claimed')
       RETURNING id, subject_id, subject_version, state, why
     )
     INSERT INTO decisions (at, subject_id, subject_version, message_id, state, why)
@@ -37,6 +39,13 @@ _NAMELESS = text("""
         appointment = appointment || '{"service": null, "venue": null, "address": null, "sensitive": true}'
     WHERE account_id = :account_id
 """)
+
+
+_UNTOLD = text("""
+    DELETE FROM inbox_messages i USING known_bookings k
+    WHERE k.booking_id = i.subject_id AND k.account_id = :account_id AND i.account_id <> :account_id
+""")
+"""What others were told of their bookings as a copy. That it was, and when, stays."""
 
 
 async def key_of(tx: AsyncConnection, account_id: UUID, new: Callable[[], str], now: datetime) -> str | None:
@@ -62,6 +71,8 @@ async def erase(tx: AsyncConnection, account_id: UUID, now: datetime) -> int:
     )
     stopped = (await tx.execute(_STOP, {"account_id": account_id, "why": Why.ERASED.value, "now": now})).all()
     await tx.execute(_NAMELESS, {"account_id": account_id})
+    await tx.execute(_UNTOLD, {"account_id": account_id})
+    await tx.execute(delete(copies).where(copies.c.reader_id == account_id))
     notice = known_notices.c
     await tx.execute(delete(known_notices).where(notice.account_id == account_id))
     await tx.execute(delete(dead_events).where(cast(dead_events.c.data, Text).contains(str(account_id))))

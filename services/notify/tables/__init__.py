@@ -8,6 +8,7 @@ a worker reads.
 
 from services.notify.tables.base import metadata
 from services.notify.tables.bindings import bindings, consents, provider_tokens, push_subscriptions
+from services.notify.tables.copies import copies
 from services.notify.tables.events import outbox, relay
 from services.notify.tables.messages import attempts, decisions, known_bookings, known_notices, messages
 from services.notify.tables.proofs import notary, proofs
@@ -27,6 +28,7 @@ __all__ = [
     "attempts",
     "bindings",
     "consents",
+    "copies",
     "dead_events",
     "decisions",
     "inbox",

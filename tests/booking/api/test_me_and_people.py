@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.booking.commands.accounts import Changes, change_own
-from services.booking.commands.contact_proofs import Proving
+from services.booking.commands.proving import Proving
 from tests.booking.api.caller import IDENTITY_CARD, WANG, Caller, problem
 
 PEOPLE, ME = "/api/v1/people", "/api/v1/me"

@@ -162,6 +162,36 @@ REQUESTS: Mapping[Reason, ProblemText] = {
         "该验证链接不存在、已过期或已被新的链接取代。请登录预约平台，重新获取验证邮件。",
         "This link does not exist, has expired, or was replaced by a newer one. Sign in and ask for another mail.",
     ),
+    Reason.COPY_UNKNOWN: text(
+        404,
+        ("没有找到该约定", "No such arrangement"),
+        "没有找到这项家人通知的约定，或您无权处理。请在“家人通知”中查看。",
+        "There is no such arrangement for copies, or it is not for you to decide. Look at the list of yours.",
+    ),
+    Reason.COPY_TO_ONESELF: text(
+        422,
+        ("这是您本人的号码", "Your own number"),
+        "这是您本人的手机号，您已会收到自己的通知。请填写家人的手机号。",
+        "This is your own number: you get your messages already. Give the number of somebody else.",
+    ),
+    Reason.COPY_ALREADY: text(
+        409,
+        ("已经约定或正在征询", "Asked already"),
+        "您已请这位家人接收副本，或正在等待答复。如需更改内容，请先停止，再重新发起。",
+        "You have asked this person already, or they get copies now. To change it, end it first and ask again.",
+    ),
+    Reason.COPY_DECIDED: text(
+        409,
+        ("该约定已有结果", "Decided already"),
+        "这项约定的状态已是 {state}，不能再这样处理。如有需要，请重新发起。",
+        "This arrangement is {state} already, so that cannot be done any more. Ask anew if you want to.",
+    ),
+    Reason.COPIES_LIMIT_REACHED: text(
+        409,
+        ("家人通知数量已达上限", "Too many copies"),
+        "最多 {most} 项家人通知。请先停止不再需要的。",
+        "There may be {most} such arrangements at most. End one that is not needed any more first.",
+    ),
     Reason.CREDENTIALS_WRONG: text(
         422,
         ("账号或密码不正确", "Wrong login or password"),
