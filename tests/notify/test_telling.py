@@ -16,8 +16,9 @@ from uuid import uuid4
 import pytest
 from ruamel.yaml import YAML
 
+from services.notify.domain.family_copy import CARRY, NEWS, news_of
 from services.notify.domain.limits import BODY, LONGER, SMS_TEXT, SMS_VARIABLE, TITLE, cut, faults, longer
-from services.notify.domain.message import Channel, Kind, Language
+from services.notify.domain.message import BEARS_A_CODE, WORDS_OF_OTHERS, Channel, Kind, Language
 from services.notify.domain.notice import Notice, noticed
 from services.notify.domain.preference import CHANNELS, Preferences
 from services.notify.domain.rendering import Appointment, Wording, appointment_of, in_language, values_of, wording_of
@@ -27,6 +28,7 @@ from services.notify.renderer import TEMPLATES, TemplateFault, load_templates
 from shared.contracts import (
     CaseMoved,
     ConsentAsked,
+    CopyChanged,
     NoticeData,
     PenaltyChanged,
     Preparation,
@@ -34,7 +36,7 @@ from shared.contracts import (
     ReleaseNearing,
     Words,
 )
-from tests.notify.make import NOW, RESIDENT, booking
+from tests.notify.make import NEIGHBOUR, NOW, RESIDENT, booking
 from tests.notify.town import TEMPLATES as LOADED
 
 CATALOGUE = Path(__file__).parents[2] / "services" / "booking" / "catalogue"
@@ -109,8 +111,18 @@ NOTICES: dict[Kind, NoticeData] = {
         local_opens="2026-11-21 12:00",
         **_COMMON,
     ),
+    Kind.COPY_REQUEST: CopyChanged(
+        copy_id=uuid4(),
+        version=1,
+        state="asked",
+        account_id=RESIDENT,
+        reader_id=NEIGHBOUR,
+        contact=None,
+        kinds=("closure",),
+        sensitive=True,
+    ),
 }
-OF_BOOKINGS = [kind for kind in Kind if kind not in {*NOTICES, Kind.SIGN_IN_CODE, Kind.DIGEST}]
+OF_BOOKINGS = [kind for kind in Kind if kind not in {*NOTICES, *BEARS_A_CODE, Kind.DIGEST}]
 
 
 def names_in_the_catalogue() -> set[str]:
@@ -167,10 +179,16 @@ def about(kind: Kind) -> Appointment | Notice:
     return appointment_of(SENSITIVE, offered=True)
 
 
+def channels_of(kind: Kind) -> frozenset[Channel]:
+    return CARRY if kind is Kind.COPY else frozenset(CHANNELS[kind])
+
+
 def said(kind: Kind, language: Language, wording: Wording) -> Iterator[tuple[Channel, str]]:
     """Everything that anybody would see of a message about a sensitive service, by channel."""
     values = {**values_of(about(kind), language, wording, 720), "help_phone": "12345"}
-    channels = CHANNELS[kind]
+    channels = channels_of(kind)
+    if kind in {Kind.COPY, Kind.COPY_REQUEST}:
+        values |= {"whose": "王**", "news": " ".join(news_of(one, None, language)["news"] for one in NEWS)}
     for channel in set(channels) - {Channel.SMS}:
         rendered = LOADED.message(kind, language, wording, values)
         yield channel, f"{rendered.title}\n{rendered.body}"
@@ -197,7 +215,7 @@ def test_no_message_of_any_channel_tells_what_a_sensitive_service_is(
     wording = wording_of(about(kind), Preferences(plain_words=plain))
     assert wording.ordinary is Wording.NEUTRAL
     texts = list(said(kind, language, wording))
-    assert {channel for channel, _ in texts} == set(CHANNELS[kind])
+    assert {channel for channel, _ in texts} == channels_of(kind)
     assert [(channel, word) for channel, text in texts for word in forbidden(text)] == []
 
 
@@ -242,7 +260,7 @@ def test_every_text_fits_its_channel_with_everything_two_fifths_longer(kind: Kin
             rendered = LOADED.message(kind, language, wording, values)
             assert [*faults(rendered.title, TITLE), *faults(rendered.body, BODY)] == []
             assert "…" not in rendered.title, "it fits, it was not cut"
-        if Channel.SMS in CHANNELS[kind] or kind is Kind.DIGEST:
+        if Channel.SMS in CHANNELS[kind] or kind in WORDS_OF_OTHERS:
             sms = LOADED.sms(kind, language, wording, values)
             assert [*faults(sms.text, SMS_TEXT)] == []
             for value in sms.parameters.values():

@@ -23,11 +23,14 @@ MAIL_CONFIRMATION = (Kind.CONFIRMATION, Channel.EMAIL)
 _ORDINARY = frozenset(
     {
         *(Kind.PREPARATION, Kind.PARTY_CHANGED, Kind.WAITLIST_OFFER, Kind.OFFER_LAPSED, Kind.PENALTY_WARNING),
-        *(Kind.PENALTY_END, Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER),
+        *(Kind.PENALTY_END, Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER, Kind.COPY_REQUEST),
     }
 )
 """The inbox keeps a record of them; mail and text messages can be switched off."""
-_BY_TEXT = {Kind.PREPARATION, Kind.WAITLIST_OFFER, Kind.QUEUE_NEAR, Kind.CASE_STEP, Kind.RELEASE_REMINDER}
+_BY_TEXT = {
+    *(Kind.PREPARATION, Kind.WAITLIST_OFFER, Kind.QUEUE_NEAR, Kind.CASE_STEP),
+    *(Kind.RELEASE_REMINDER, Kind.COPY_REQUEST),
+}
 
 LOCKS: dict[tuple[Kind, Channel], Reason | None] = {
     (Kind.CONFIRMATION, Channel.IN_APP): Reason.INBOX_STAYS_ON,
@@ -44,6 +47,7 @@ LOCKS: dict[tuple[Kind, Channel], Reason | None] = {
     (Kind.CANCELLATION, Channel.SMS): Reason.VENUE_NEWS_STAYS_ON,
     (Kind.HOLD_LAPSED, Channel.IN_APP): Reason.INBOX_STAYS_ON,
     (Kind.SIGN_IN_CODE, Channel.SMS): Reason.SIGN_IN_CODE_STAYS_ON,
+    (Kind.CONTACT_PROOF, Channel.EMAIL): Reason.SIGN_IN_CODE_STAYS_ON,
     **{(kind, channel): None for kind in (Kind.CONFIRMATION, Kind.REMINDER) for channel in OPT_IN},
     **{(kind, channel): Reason.VENUE_NEWS_STAYS_ON for kind in (Kind.CHANGE, Kind.CANCELLATION) for channel in OPT_IN},
     (Kind.FEEDBACK, Channel.IN_APP): None,
