@@ -13,6 +13,7 @@ from services.booking.commands.allocating import Allocating
 from services.booking.commands.catalogue import open_slots
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
+from services.booking.commands.draw_by_policy import open_rounds
 from services.booking.commands.drawing import Drawing
 from services.booking.commands.waiting import WaitingList
 from services.booking.consume import handle
@@ -78,11 +79,15 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         async def tell_of_ended_bars() -> None:
             await strikes.tell_of_ended_bars(engine, cache, clock)
 
+        async def open_draws() -> None:
+            await open_rounds(engine, cache, clock)
+
         ticker = Ticker(clock)
         ticker.every(RELAY_SECONDS, relay.drain, "relay")
         ticker.every(LAPSE_SECONDS, sweeps.lapse_holds, "lapse_holds")
         ticker.every(END_SECONDS, sweeps.end_visits, "end_visits")
         ticker.every(DRAW_SECONDS, drawing.settle_due, "settle_draws")
+        ticker.every(END_SECONDS, open_draws, "open_draws")
         ticker.every(END_SECONDS, tell_of_ended_bars, "tell_of_ended_bars")
         ticker.every(LINE_SECONDS, waiting.tend, "tend_waiting_list")
         ticker.every(CATCH_UP_SECONDS, hearing.catch_up_once, "catch_up")

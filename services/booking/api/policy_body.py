@@ -91,6 +91,12 @@ class CoolingShown(Shown):
     most_minutes: int
 
 
+class DrawShown(Shown):
+    """Requests are gathered for so long before each release; then they are drawn, and what is left is released."""
+
+    gather_minutes: int
+
+
 class PenaltyShown(Shown):
     """So many strikes within a window bar a person from booking online, within the scope and for the time stated."""
 
@@ -149,6 +155,7 @@ class PolicyShown(Shown):
     cooling: Annotated[
         CoolingShown | None, Field(description="When a place given back to a full time comes back; null: at once.")
     ]
+    draw: Annotated[DrawShown | None, Field(description="How each release is drawn; null: first come, first served.")]
     sensitive: Annotated[bool, Field(description="Whether messages leave out what it is about.")]
 
 
@@ -194,6 +201,7 @@ def policy_shown(policy: Policy) -> PolicyShown:
         ],
         waiting=None if policy.waiting is None else WaitingShown(**asdict(policy.waiting)),
         cooling=None if policy.cooling is None else CoolingShown(**asdict(policy.cooling)),
+        draw=None if policy.draw is None else DrawShown(**asdict(policy.draw)),
         sensitive=policy.sensitive,
     )
 

@@ -32,7 +32,7 @@ _NO_REFERENCE = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRound:
-    """What a scheduler asks for; the seed is `SEED_BYTES` of secure chance, told to nobody."""
+    """What a scheduler asks for, or a policy (then nobody opened it); the seed is `SEED_BYTES` of secure chance, told to nobody."""
 
     id: UUID
     service_id: str
@@ -40,7 +40,7 @@ class NewRound:
     opens_at: datetime
     closes_at: datetime
     seed: bytes
-    opened_by: UUID
+    opened_by: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from services.booking.domain.policy import Draw
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor
 from services.booking.domain.slot import Slot
@@ -26,6 +27,12 @@ WINDOW_LEAST = timedelta(minutes=10)
 WINDOW_MOST = timedelta(days=60)
 SETTLING = timedelta(hours=1)
 """A slot can be booked for at least so long after the close: time to draw, and to give what is left to the public."""
+
+ANNOUNCED_AHEAD = timedelta(days=1)
+"""A round that a policy asks for stands in the list of draws, with its commitment, so long before it takes requests."""
+
+SLOTS_MOST = 200
+"""Slots of one round."""
 
 REQUESTS_MOST = 20_000
 """Requests of one round: its document is read whole by whoever recomputes it."""
@@ -107,3 +114,31 @@ def check_slots(service_id: str, wanted: Sequence[UUID], slots: Sequence[Slot], 
             raise Refused(Reason.DRAW_INVALID, field=f"/slots/{position}", why="draw_slot_taken")
         if slot.bookable_until - closes_at < SETTLING:
             raise Refused(Reason.DRAW_INVALID, field=f"/slots/{position}", why="draw_slot_too_early")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What one release of a service opens, to be drawn by it."""
+
+    opens_at: datetime
+    closes_at: datetime
+    slot_ids: tuple[UUID, ...]
+
+
+def releases_to_draw(terms: Draw, slots: Sequence[Slot], now: datetime) -> list[Release]:
+    """Return the releases of one service whose round should be there at `now`, of these slots that no round has yet.
+
+    A round closes at the release itself, so that what it leaves is opened then. Slots for which there is no time to
+    gather requests, or none to settle the draw, are not drawn: they open as they would without a draw.
+    """
+    of_release: dict[datetime, list[Slot]] = {}
+    for slot in slots:
+        if not slot.drawn and not slot.closed and slot.bookable_until - slot.bookable_from >= SETTLING:
+            of_release.setdefault(slot.bookable_from, []).append(slot)
+    due = []
+    for closes_at, released in sorted(of_release.items()):
+        opens_at = closes_at - timedelta(minutes=terms.gather_minutes)
+        if opens_at - ANNOUNCED_AHEAD <= now and closes_at - max(opens_at, now) >= WINDOW_LEAST:
+            first = sorted(released, key=lambda slot: (slot.starts_at, slot.id))[:SLOTS_MOST]
+            due.append(Release(opens_at=opens_at, closes_at=closes_at, slot_ids=tuple(slot.id for slot in first)))
+    return due

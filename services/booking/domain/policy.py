@@ -117,6 +117,13 @@ class Cooling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What a release opens is drawn: requests are gathered for `gather_minutes` before it, and what is left is opened by it."""
+
+    gather_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """How places are offered to whoever waits.
 
@@ -179,5 +186,6 @@ class Policy:
     sensitive: bool = False
     waiting: Waiting | None = None
     cooling: Cooling | None = None
+    draw: Draw | None = None
     late_cancel: LateCancel = LateCancel.REFUSE
     penalties: tuple[PenaltyRule, ...] = ()

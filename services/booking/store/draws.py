@@ -28,6 +28,10 @@ _TAKE_SLOTS = text("UPDATE slots SET drawn_in = :round_id WHERE id = ANY(CAST(:i
 _RELEASE_SLOTS = text(
     "UPDATE slots SET drawn_in = NULL WHERE id = ANY(CAST(:ids AS uuid[])) AND drawn_in = CAST(:round_id AS uuid)"
 )
+_RELEASED_LATER = text(
+    f"SELECT {SLOT_COLUMNS} FROM slots WHERE service_id = :service_id AND starts_at > :now AND starts_at < :until"  # noqa: S608
+    " AND bookable_from > :now AND closed IS NULL AND drawn_in IS NULL ORDER BY starts_at"
+)
 _LEASE = text(
     "UPDATE draw_rounds SET leased_until = :until WHERE id = (SELECT id FROM draw_rounds WHERE state <> 'settled'"
     " AND closes_at <= :now AND (leased_until IS NULL OR leased_until <= :now)"
@@ -84,7 +88,7 @@ class DrawRequest:
 # -- rounds ---------------------------------------------------------------------------------------------------------
 
 
-async def add_round(tx: Connection, made: Round, opened_by: UUID, now: datetime) -> None:
+async def add_round(tx: Connection, made: Round, opened_by: UUID | None, now: datetime) -> None:
     """Write a round, and give it its slots, which the caller has locked."""
     await tx.execute(
         insert(draw_rounds).values(
@@ -101,6 +105,12 @@ async def add_round(tx: Connection, made: Round, opened_by: UUID, now: datetime)
         )
     )
     await tx.execute(_TAKE_SLOTS, {"round_id": made.id, "ids": list(made.slot_ids)})
+
+
+async def slots_to_be_released(tx: Connection, service_id: str, now: datetime, until: datetime) -> list[Slot]:
+    """Return a service's slots that start before `until`, are not released yet, and are in no round."""
+    asked = {"service_id": service_id, "now": now, "until": until}
+    return [slot_of(row) for row in await tx.execute(_RELEASED_LATER, asked)]
 
 
 async def read_round(tx: Connection, round_id: UUID, *, lock: str | None = None) -> Round | None:

@@ -16,6 +16,7 @@ from services.booking.domain.policy import (
     Cooling,
     Declaration,
     DocumentType,
+    Draw,
     Limit,
     LimitScope,
     LimitWindow,
@@ -128,6 +129,10 @@ class CoolingDocument(Document):
         return self
 
 
+class DrawDocument(Document):
+    gather_minutes: Annotated[int, Field(ge=10, le=30 * 24 * 60)]
+
+
 class PreparationDocument(Document):
     minutes_before: Annotated[int, Field(ge=1, le=14 * 24 * 60)]
     words_zh: Text
@@ -159,6 +164,7 @@ class PolicyDocument(Document):
     sensitive: bool = False
     waiting: WaitingDocument | None = None
     cooling: CoolingDocument | None = None
+    draw: DrawDocument | None = None
     late_cancel: LateCancel = LateCancel.REFUSE
     penalties: Annotated[list[PenaltyDocument], Field(max_length=10)] = Field(default_factory=list)
 
@@ -221,6 +227,7 @@ class PolicyDocument(Document):
             sensitive=self.sensitive,
             waiting=None if self.waiting is None else Waiting(**self.waiting.model_dump()),
             cooling=None if self.cooling is None else Cooling(**self.cooling.model_dump()),
+            draw=None if self.draw is None else Draw(**self.draw.model_dump()),
             late_cancel=self.late_cancel,
             penalties=tuple(one.rule() for one in self.penalties),
         )

@@ -13,7 +13,7 @@ draw_rounds = Table(
     Column("slot_ids", ARRAY(Uuid), nullable=False),
     Column("opens_at", moment, nullable=False),
     Column("closes_at", moment, nullable=False),
-    Column("opened_by", Uuid, nullable=False),
+    Column("opened_by", Uuid, nullable=True, comment="Who opened it; nobody, where the policy asks for it."),
     Column("created_at", moment, nullable=False),
     Column("seed", LargeBinary, nullable=False, comment="Told to nobody before the round is drawn."),
     Column("commitment", Text, nullable=False),
