@@ -18,11 +18,11 @@ from services.booking.domain.reason import Reason
 from shared.http import Response
 from shared.web import Language
 from tests.conftest import Databases
-from tests.journeys.bad_input import bookings, door, people, requests
+from tests.journeys.bad_input import bookings, door, fairness, people, requests
 from tests.journeys.bad_input.case import Ask, Case
 from tests.journeys.bad_input.stage import Stage, open_stage
 
-CASES: list[Case] = [*requests.CASES, *people.CASES, *bookings.CASES, *door.CASES]
+CASES: list[Case] = [*requests.CASES, *people.CASES, *bookings.CASES, *door.CASES, *fairness.CASES]
 CHINESE = re.compile(r"[一-鿿]")
 KEPT_ANSWERS = frozenset({"idempotency"})
 TESTS = Path(__file__).resolve().parents[1]

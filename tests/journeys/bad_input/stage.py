@@ -21,6 +21,7 @@ from services.booking.api.deps import Container
 from services.booking.commands.accounts import disable_account
 from services.booking.domain.account import Role
 from services.booking.domain.catalogue import Catalogue, Service, ServiceKind, Venue
+from services.booking.domain.itinerary import After, Itinerary, ItineraryStep, Named, Walking
 from services.booking.domain.policy import (
     Declaration,
     DocumentType,
@@ -30,6 +31,7 @@ from services.booking.domain.policy import (
     PartyKind,
     Policy,
     SeatUnit,
+    Waiting,
 )
 from services.booking.domain.slot import Slot
 from services.booking.main import create_app
@@ -50,7 +52,8 @@ DISABLED = "left-last-year"
 GROWN_UP = date(1990, 1, 1)
 
 _WIPED = (
-    "slots, plans, sign_in_codes, persons, account_people, bookings, claims, history, walk_ins, idempotency, outbox"
+    "slots, plans, sign_in_codes, persons, account_people, bookings, claims, history, walk_ins, idempotency, outbox,"
+    " waitlist_entries, waitlist_numbers, draw_rounds, season_rounds"
 )
 _STATE = " UNION ALL ".join(
     f"SELECT '{table.name}' AS name, md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) AS digest FROM {table.name} t"
@@ -158,6 +161,8 @@ def _city() -> Catalogue:
     offered = (
         ("timed-entry", make.VENUE, "open", "延时入场", "Evening entry"),
         ("guided-tour", make.VENUE, "tour", "讲解", "Guided tour"),
+        ("evening-talk", make.VENUE, "waited", "夜话", "Evening talk"),
+        ("badminton", make.VENUE, "court", "羽毛球场", "Badminton court"),
         ("lushun-entry", LUSHUN, "open", "延时入场", "Evening entry"),
         ("consultation", "clinic", "couple", "夫妇咨询", "Consultation"),
         ("assessment", "agency", "assessment", "能力评估", "Ability assessment"),
@@ -176,7 +181,30 @@ def _city() -> Catalogue:
         )
         for name, venue_id, policy_id, zh, en in offered
     }
-    return replace(base, venues=venues, services=services, policies=terms)
+    return replace(base, venues=venues, services=services, policies=terms, itineraries={"museum-visit": _visit()})
+
+
+def _visit() -> Itinerary:
+    """The entry, and a tour within two hours of it, for one person."""
+    after = After(step="entry", least=10, most=120)
+    return Itinerary(
+        id="museum-visit",
+        venue_id=make.VENUE,
+        name=Words("参观", "A visit"),
+        party=PartyKind.ONE_PERSON,
+        roles=(Named(key="guest", name=Words("参观者", "Guest")),),
+        steps=(
+            ItineraryStep(key="entry", name=Words("入场", "Entry"), services=("timed-entry",), who=("guest",)),
+            ItineraryStep(
+                key="tour", name=Words("讲解", "Tour"), services=("guided-tour",), who=("guest",), after=(after,)
+            ),
+        ),
+        within_days=1,
+        walking=Walking(same_venue=5, between_venues=40),
+        meal_minutes=0,
+        sample=True,
+        source="[001]",
+    )
 
 
 def _venue(like: Venue, venue_id: str, kind: ServiceKind, zh: str, en: str) -> Venue:
@@ -198,6 +226,11 @@ def _policies() -> tuple[Policy, ...]:
             documents=frozenset({DocumentType.RESIDENT_IDENTITY_CARD}),
             parties=frozenset(adults),
             limits=(Limit(scope=LimitScope.SERVICE, window=LimitWindow.DAY, most=1),),
+        ),
+        make.policy(id="court", seat_unit=SeatUnit.PARTY),
+        make.policy(
+            id="waited",
+            waiting=Waiting(offer_minutes=30, most_minutes=60, react_minutes=15, lead_minutes=60, collect_minutes=1440),
         ),
         make.policy(
             id="couple",
