@@ -141,7 +141,7 @@ CASES = [
     Case("waiting for services of two kinds of terms", 422, R.WAITLIST_SERVICES_DIFFER, waits(services=["evening-talk", "timed-entry"]), "/services/1"),
     Case("waiting for no service", 422, R.INVALID_REQUEST, waits(services=[]), "/services", "too_short"),
     Case("waiting as nobody", 422, R.INVALID_REQUEST, waits(people=[]), "/people", "too_short"),
-    Case("waiting for somebody unknown", 404, R.PERSON_UNKNOWN, waits(**STRANGE), "/people/0"),
+    Case("waiting for somebody unknown", 404, R.PERSON_UNKNOWN, waits(people=[unknown_id()]), "/people/0"),
     Case("waiting until before it begins", 422, R.INVALID_REQUEST, waits(last_day="2026-11-24"), "/last_day"),
     Case("waiting for hours that end before they begin", 422, R.INVALID_REQUEST, waits(since="20:00", until="10:00"), "/until"),
     Case("waiting for three months", 422, R.INVALID_REQUEST, waits(last_day="2027-02-25"), "/last_day"),
