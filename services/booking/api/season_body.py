@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from services.booking.domain.season import Fate, Occurrence, SeasonRound, SeasonStage
+from services.booking.domain.season_news import request_reference
 from services.booking.domain.zone import local
 from services.booking.store.plan_document import ClockTime
 from services.booking.store.seasons import SeasonRequest
@@ -38,6 +39,7 @@ _OCCURRENCE: dict[str, Any] = {
 }
 _REQUEST: dict[str, Any] = {
     "id": "01936f2e-0000-7def-8a3b-000000000031",
+    "reference": "00000031",
     "service_id": _COURT,
     "weekday": 3,
     "at": "18:00",
@@ -163,6 +165,7 @@ class SeasonRequestShown(Shown):
     """A club's request with every hour of it."""
 
     id: UUID
+    reference: Annotated[str, Field(description="What it is called in messages about it. 受理号。")]
     service_id: str
     weekday: int
     at: ClockTime
@@ -242,6 +245,7 @@ def request_shown(request: SeasonRequest, occurrences: Sequence[Occurrence]) -> 
     at: time = series.at
     return SeasonRequestShown(
         id=request.id,
+        reference=request_reference(request.id),
         service_id=series.service_id,
         weekday=series.weekday,
         at=at,

@@ -262,12 +262,14 @@ async def decide(round_id: RoundId, wish: Decisions, asker: StaffWriteDep) -> Re
 async def commit_round(round_id: RoundId, asker: StaffWriteDep) -> Response:
     """From now on accepted hours are booked as soon as their times are opened, ahead of the public. 公布分配结果。
 
-    What nobody decided is rejected, and says so. Hours ahead that are not booked yet can still be decided anew.
+    What nobody decided is rejected, and says so. Hours ahead that are not booked yet can still be decided anew. Each club
+    is told what it was given of each series, and why not the rest.
     """
+    catalogue = await catalogue_of(asker)
 
     async def work(tx: Connection) -> Answer:
         by = _by(asker)
-        return _json(200, round_shown(await commit(tx, round_id, by), by.now))
+        return _json(200, round_shown(await commit(tx, round_id, by, catalogue), by.now))
 
     return await remember(asker, work)
 

@@ -1,6 +1,6 @@
 """Open a round for a season, ask in it, decide hour by hour, commit. Each is one transaction that holds the round."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -22,9 +22,12 @@ from services.booking.domain.season import (
     check_series,
     ruled,
 )
+from services.booking.domain.season_news import season_event
 from services.booking.domain.zone import local_day
 from services.booking.store.appeals import is_saved
 from services.booking.store.database import Connection
+from services.booking.store.events import add_event
+from services.booking.store.penalties import contacts_of
 from services.booking.store.plans import read_plans
 from services.booking.store.seasons import (
     SeasonRequest,
@@ -135,8 +138,10 @@ async def reply(tx: Connection, round_id: UUID, occurrence_id: UUID, step: Step,
     return after
 
 
-async def commit(tx: Connection, round_id: UUID, by: By) -> SeasonRound:
+async def commit(tx: Connection, round_id: UUID, by: By, catalogue: Catalogue) -> SeasonRound:
     """Commit a round: what is accepted is booked from now on; what nobody decided is rejected, and says so.
+
+    Each club is told, once, what it was given of each series, and what not.
 
     Raises:
         Refused: `season_round_unknown`, `season_round_not_open`.
@@ -147,12 +152,26 @@ async def commit(tx: Connection, round_id: UUID, by: By) -> SeasonRound:
     found.must_be_closed(by.now)
     if found.committed_at is not None:
         return found
+    decided: dict[UUID, list[Occurrence]] = {}
     for one in await occurrences_of_round(tx, round_id):
+        after = one
         if one.fate is Fate.REQUESTED:
-            rejected = replace(one, fate=Fate.REJECTED, reason=NOT_ALLOCATED)
-            await write_ruling(tx, rejected, by.account_id, by.now)
+            after = replace(one, fate=Fate.REJECTED, reason=NOT_ALLOCATED)
+            await write_ruling(tx, after, by.account_id, by.now)
+        decided.setdefault(one.request_id, []).append(after)
     await write_commitment(tx, round_id, by.account_id, by.now)
+    await _tell(tx, decided.values(), by.now, catalogue)
     return replace(found, committed_at=by.now)
+
+
+async def _tell(tx: Connection, decided: Iterable[Sequence[Occurrence]], now: datetime, catalogue: Catalogue) -> None:
+    """Write the news of every series; one that was withdrawn whole is none."""
+    told = [hours for hours in decided if any(one.fate is not Fate.WITHDRAWN for one in hours)]
+    contacts = await contacts_of(tx, {hours[0].account_id for hours in told}) if told else {}
+    for hours in told:
+        in_time = sorted(hours, key=lambda one: one.asked_starts_at)
+        service = catalogue.services[hours[0].asked_service_id]
+        await add_event(tx, season_event(in_time, service, contacts.get(hours[0].account_id), now, new_id()))
 
 
 async def _held(tx: Connection, round_id: UUID) -> SeasonRound:

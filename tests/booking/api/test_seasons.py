@@ -177,6 +177,37 @@ async def test_a_season_from_its_opening_to_its_bookings(gym: Caller) -> None:
     await everything_stands_as_it_was_given(gym, path)
 
 
+async def test_a_club_is_told_once_what_it_was_given_and_what_not_and_why(gym: Caller) -> None:
+    _, path = await opened(gym)
+    wang = await gym.sign_in()
+    first = await asked(wang, path)
+    li = await gym.sign_in("13900005678")
+    second = await asked(li, path, OTHER_CARD, service_id="badminton-2")
+    scheduler, _ = await closed(gym)
+    no = {"occurrence_id": str(first.occurrences[2].id), "decision": "reject", "reason": "校队比赛"}
+    instead = {"service_id": COURT, "starts_at": starts(30, "17:00").isoformat()}
+    offer = {"occurrence_id": str(first.occurrences[3].id), "decision": "propose", "instead": instead}
+    await decided(scheduler, path, accept(first.occurrences[0]), no, offer)
+    assert (await scheduler.post(f"{path}/commitment")).status_code == 200
+    assert (await scheduler.post(f"{path}/commitment")).status_code == 200
+    news = {row["subject"]: row["data"] for row in await gym.rows("outbox") if row["type"] == "yuyue.case.moved.v1"}
+    told = [row for row in await gym.rows("outbox") if row["type"] == "yuyue.case.moved.v1"]
+    assert len(told) == len(news) == 2, "each series once, however often the round is committed"
+    one, other = news[first.id], news[second.id]
+    [asker] = [row["account_id"] for row in await gym.rows("season_requests") if row["id"] == first.id]
+    assert (one["reference"], one["version"], one["account_id"]) == (first.reference, 1, str(asker))
+    assert gym.opener.open_contact(one["contact"]).phone is not None
+    assert one["step"]["zh"].endswith("：申请4场，分得1场")
+    assert one["step"]["en"].endswith(": 1 of the 4 hours asked for")
+    assert one["next_step"] == {
+        "zh": "分得的场次一开放就为您预约；另有1场建议改期，等您答复；未分得：12月9日（开放计划中没有）、12月16日（校队比赛）",
+        "en": "the hours given are booked for you as soon as they open; 1 at another time wait for your answer;"
+        " not given: 9 Dec (not in the plan), 16 Dec (校队比赛)",
+    }
+    assert "未分到" in other["next_step"]["zh"]
+    assert other["step"]["zh"].endswith("：申请4场，分得0场")
+
+
 async def test_what_is_booked_or_past_is_never_touched_again(gym: Caller) -> None:
     _, path = await opened(gym)
     wang = await gym.sign_in()
