@@ -50,6 +50,9 @@ class NotifySettings(Settings):
     keep_rows_days: Positive = Field(
         default=400, description="Days after which messages that are at their end are counted and deleted."
     )
+    keep_deliveries_days: Positive = Field(
+        default=30, description="Days for which what partner systems were told, or could not be, is kept."
+    )
     lease_seconds: Annotated[float, Field(ge=10, le=3600)] = Field(
         default=120.0,
         description="Seconds for which a worker may hold a message: what it holds when it dies, another takes up then.",

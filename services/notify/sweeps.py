@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.notify.store import proofs, retention
+from services.notify.store import proofs, retention, webhooks
 from services.notify.store.database import Connection, Engine
 from services.notify.store.retention import BATCH, Keep
 from shared.clock import Clock
@@ -13,6 +13,10 @@ MOST_BATCHES = 200
 """In one sweep: what is left waits for the next, so that nothing else waits for this."""
 
 Forget = Callable[[Connection, datetime], Awaitable[int]]
+
+
+async def _forget_deliveries(tx: Connection, before: datetime) -> int:
+    return await webhooks.forget(tx, before, BATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Retention:
             (retention.forget_messages, now - keep.rows),
             (retention.forget_bookings, now - keep.rows),
             (retention.forget_notices, now - keep.rows),
+            (_forget_deliveries, now - keep.deliveries),
         )
         return sum([await self._batches(forget, before) for forget, before in steps])
 

@@ -168,6 +168,7 @@ def _keep(settings: NotifySettings) -> Keep:
         contacts=timedelta(days=settings.keep_contact_days),
         words=timedelta(days=settings.keep_words_days),
         rows=timedelta(days=settings.keep_rows_days),
+        deliveries=timedelta(days=settings.keep_deliveries_days),
     )
 
 

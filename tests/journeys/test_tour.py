@@ -19,14 +19,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from services.notify.domain.planning import STORM_RATE
 from services.tour import guide
 from services.tour.narration import Narrator
 from services.tour.place import find_place
+from services.tour.sink import Arrived, Sink
 from services.tour.story import tour
 from shared.clock import SHANGHAI, system_clock
 from shared.http import Client
@@ -193,3 +196,56 @@ async def test_it_says_what_to_start_where_nothing_runs(system: System, tmp_path
     assert gone.status == 1
     assert "make run" in gone.text
     assert "没有答复" in gone.text
+
+
+@pytest.mark.chaos
+async def test_what_the_house_cancels_is_told_with_other_times(system: System) -> None:
+    """From a closed court to the mail in the sink: booked, cancelled by staff, and told with when else."""
+    async with Client(base_url=system.urls["booking"]) as client:
+        sink = Sink(client, system.urls["sink"])
+        resident, email = await _resident(client, sink)
+        service = "dalian-museum-evening-entry"
+        free = (await client.get("/api/v1/availability", params={"service_id": service})).json()
+        slot = next(one for day in free["days"] for one in day["times"] if one["bookable"])
+        person = {"name": "林晓", "relation": "self", "document": {"type": "passport", "number": "L898902C3"}}
+        saved = await _write(client, resident, "POST", "/api/v1/people", person | {"birth_date": "1974-08-12"})
+        wanted = {"slot_id": slot["slot_id"], "people": [saved["id"]], "confirm": True}
+        booked = await _write(client, resident, "POST", "/api/v1/bookings", wanted)
+        assert await sink.find("mail", email, lambda said: booked["reference"] in said, 20) is not None
+        staff = next(one for one in _accounts(system)["staff"] if one["role"] == "staff")
+        credentials = {"login": staff["login"], "password": staff["password"]}
+        at_work = (await client.post("/api/v1/sign-in/staff-tokens", json=credentials)).json()["access_token"]
+        await _write(client, at_work, "POST", f"/api/v1/bookings/{booked['id']}/cancellation")
+        away = (datetime.fromisoformat(slot["starts_at"]) - system_clock()).total_seconds() / 86_400
+        patience = away * STORM_RATE.total_seconds() + 30  # whoever would leave home first hears of it first
+        news = await sink.find("mail", email, lambda said: "最近还有名额的时间" in said, patience)
+    assert news is not None
+    assert booked["reference"] in news.text
+    assert re.search(r"最近还有名额的时间：\d+月\d+日 \d\d:\d\d", news.text), news.text
+
+
+async def _resident(client: Client, sink: Sink) -> tuple[str, str]:
+    """Sign in as somebody new with a proved mail address; return their token and the address."""
+    phone, email = "13900007777", "closed.out@example.com"
+    await _write(client, None, "POST", "/api/v1/sign-in/codes", {"phone": phone, "language": "zh-CN"})
+    text = await sink.find("sms", phone, lambda said: guide.CODE.search(said) is not None, 20)
+    given = {"phone": phone, "code": _code(text)}
+    token = str((await _write(client, None, "POST", "/api/v1/sign-in/tokens", given))["access_token"])
+    await _write(client, token, "PATCH", "/api/v1/me", {"email": email})
+    mail = await sink.find("mail", email, lambda said: guide.CODE.search(said) is not None, 20)
+    await _write(client, token, "POST", "/api/v1/me/email/proof", {"code": _code(mail)})
+    return token, email
+
+
+def _code(arrived: Arrived | None) -> str:
+    assert arrived is not None
+    found = guide.CODE.search(arrived.text)
+    assert found is not None
+    return found.group()
+
+
+async def _write(client: Client, token: str | None, method: str, path: str, body: Any = None) -> Any:
+    headers = {"idempotency-key": f'"{uuid4()}"'} | ({"authorization": f"Bearer {token}"} if token else {})
+    answer = await client.request(method, path, json=body, headers=headers)
+    assert answer.is_success, answer.text
+    return answer.json()

@@ -23,11 +23,11 @@ from uuid import UUID
 
 from services.booking.commands.answer import Render
 from services.booking.commands.catalogue_cache import CatalogueCache
+from services.booking.commands.closing import events_of
 from services.booking.commands.line import gather_line
 from services.booking.commands.queue import Asked, KeyName, Limits, Queue
 from services.booking.commands.strikes import record
 from services.booking.domain.decision import Decisions, Outcome
-from services.booking.domain.event import event_of
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Book, Move, Request, ServeLine
@@ -46,7 +46,6 @@ from services.booking.store.keeping import Answered, Ledger, keep
 from services.booking.store.waitlist import waiting_for
 from services.booking.store.waitlist_line import keep_line
 from shared.clock import Clock
-from shared.ids import new_id
 from shared.refusal import Refused
 from shared.web.problems import Answer
 
@@ -209,7 +208,7 @@ class Desk:
                 now=facts.now,
                 changes=decisions.changes,
                 walk_ins=decisions.walk_ins,
-                events=[event_of(change, facts, new_id()) for change in decisions.changes],
+                events=await events_of(tx, decisions.changes, facts),
                 answers=_to_remember(requests, outcomes, answers),
                 slots_before=slots_before,
                 slots_after=facts.slots,

@@ -9,11 +9,12 @@ from services.booking.domain.zone import in_words
 from shared.contracts import BookingChanged, Event, Preparation, StepTold, Words
 
 
-def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
+def event_of(change: Change, facts: Facts, event_id: UUID, alternatives: tuple[str, ...] = ()) -> Event:
     """Return the event of `change`, which must already be applied to `facts`.
 
     It names no attendee. How to reach the account is the sealed text that only the notify service can open; the local
-    time is rendered here, once, so that no reader of the event does arithmetic with zones.
+    time is rendered here, once, so that no reader of the event does arithmetic with zones. `alternatives`: other times,
+    in local words, where the house cancelled.
     """
     before, after = change.before, change.after
     moved = before is not None and before.claims != after.claims and change.action == Action.MOVE.value
@@ -52,6 +53,7 @@ def event_of(change: Change, facts: Facts, event_id: UUID) -> Event:
                 for one in policy.preparations
             ),
             steps=_steps(after, facts.catalogue),
+            alternatives=alternatives,
         ),
     )
 

@@ -70,6 +70,30 @@ CHANNELS: ProblemTable = {
             "The address must be https on a public host, without a user name and without a fragment.",
         ),
     ),
+    Reason.WEBHOOK_OFF: ProblemText(
+        409,
+        Words("该合作系统已停用", "Endpoint switched off"),
+        Words(
+            "该合作系统已停用，请先启用，再重新推送。",
+            "This endpoint is switched off. Switch it on first, and then have it told again.",
+        ),
+    ),
+    Reason.DELIVERY_UNKNOWN: ProblemText(
+        404,
+        Words("没有该推送记录", "Unknown delivery"),
+        Words(
+            "没有这条推送记录，可能已过保存期限。",
+            "There is no such delivery for this endpoint, or its record has been forgotten.",
+        ),
+    ),
+    Reason.DELIVERY_NOT_DEAD: ProblemText(
+        409,
+        Words("无需重新推送", "Nothing to tell again"),
+        Words(
+            "这个事件已送达，或正在推送，无需重新推送。",
+            "The partner has been told of this event, or is being told, so there is nothing to do.",
+        ),
+    ),
     Reason.WEBHOOK_TYPE_UNKNOWN: ProblemText(
         422,
         Words("没有该事件类型", "Unknown event type"),

@@ -2,6 +2,7 @@
 
 import base64
 import secrets as chance
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ from services.notify.domain.webhook import (
 from services.notify.store import webhooks
 from shared.clock import SHANGHAI
 from shared.refusal import Refused
-from shared.web import Shown, Strict, strict_router
+from shared.web import Shown, Strict, etag, expected_version, strict_router
 
 router = strict_router(prefix="/api/v1/webhooks", tags=["webhooks"])
 
@@ -181,11 +182,7 @@ async def add_endpoint(asker: AdministratorDep, wish: NewEndpoint) -> EndpointMa
     Each call is a CloudEvent with ids and no personal data; the partner reads the rest from the API, as far as it may.
     The same Idempotency-Key again is the same endpoint, with its secret.
     """
-    if not is_allowed(wish.url, asker.parts.settings.webhook_trial_hosts):
-        raise Refused(Reason.WEBHOOK_ADDRESS_NOT_ALLOWED, field="/url")
-    unknown = [place for place, one in enumerate(wish.types) if one not in {kind.value for kind in TOLD}]
-    if unknown:
-        raise Refused(Reason.WEBHOOK_TYPE_UNKNOWN, field=f"/types/{unknown[0]}")
+    _refuse_unfit(asker, wish)
     fresh = webhooks.new_endpoint(wish.name, wish.url, sorted(set(wish.types)), asker.parts.clock())
     digest = sha256(f"{asker.principal.subject}\0{asker.key}".encode()).digest()
     async with asker.parts.engine.begin() as tx:
@@ -271,20 +268,97 @@ async def deliveries(asker: ReaderDep, endpoint_id: EndpointId) -> DeliveriesSho
         if await webhooks.lock(tx, asker.parts.box, endpoint_id) is None:
             raise Refused(Reason.WEBHOOK_UNKNOWN)
         rows = await webhooks.deliveries(tx, endpoint_id)
-    return DeliveriesShown(
-        items=[
-            DeliveryShown(
-                event_id=row.event_id,
-                type=row.event_type,
-                state=row.state,
-                why=row.why,
-                attempts=row.attempt,
-                status=row.status,
-                created_at=row.created_at.astimezone(SHANGHAI),
-                changed_at=row.changed_at.astimezone(SHANGHAI),
-            )
-            for row in rows
-        ]
+    return DeliveriesShown(items=[_delivery_shown(row) for row in rows])
+
+
+@router.put(
+    "/{endpoint_id}",
+    summary="修改 Change",
+    response_model=EndpointShown,
+    **documented_write(
+        *(Reason.NOT_ALLOWED, Reason.WEBHOOK_UNKNOWN, Reason.WEBHOOK_ADDRESS_NOT_ALLOWED),
+        *(Reason.WEBHOOK_TYPE_UNKNOWN, Reason.IF_MATCH_INVALID, Reason.STALE_VERSION),
+        if_match=True,
+    ),
+)
+async def change(
+    asker: AdministratorDep, endpoint_id: EndpointId, wish: NewEndpoint, response: Response
+) -> EndpointShown:
+    """Change name, address or events. What waits goes to the new address; its secret stays. 密钥不变。
+
+    Sending again what is stored already changes nothing.
+    """
+    expected = expected_version(asker.visit.headers.get(b"if-match"))
+    _refuse_unfit(asker, wish)
+    async with asker.parts.engine.begin() as tx:
+        found = await webhooks.lock(tx, asker.parts.box, endpoint_id)
+        if found is None:
+            raise Refused(Reason.WEBHOOK_UNKNOWN)
+        stored = found[0]
+        wanted = replace(stored, name=wish.name, url=wish.url, types=tuple(sorted(set(wish.types))))
+        if wanted != stored:
+            if expected is not None and expected != stored.version:
+                raise Refused(Reason.STALE_VERSION)
+            wanted = replace(wanted, version=stored.version + 1)
+            await webhooks.change(tx, wanted, asker.parts.clock())
+    response.headers["etag"] = etag(wanted.version)
+    return EndpointShown(**_facts(wanted))
+
+
+@router.post(
+    "/{endpoint_id}/deliveries/{event_id}/replay",
+    summary="重新推送 Tell again",
+    response_model=DeliveryShown,
+    **documented_write(
+        *(Reason.NOT_ALLOWED, Reason.WEBHOOK_UNKNOWN, Reason.DELIVERY_UNKNOWN),
+        *(Reason.DELIVERY_NOT_DEAD, Reason.WEBHOOK_OFF),
+    ),
+)
+async def replay(
+    asker: AdministratorDep, endpoint_id: EndpointId, event_id: Annotated[UUID, Path(examples=[_EXAMPLE["id"]])]
+) -> DeliveryShown:
+    """Tell a partner again of what it could not be told: at once, under the same id, with three days of tries.
+
+    Doing so again while it is on its way changes nothing.
+    """
+    async with asker.parts.engine.begin() as tx:
+        found = await webhooks.lock(tx, asker.parts.box, endpoint_id)
+        if found is None:
+            raise Refused(Reason.WEBHOOK_UNKNOWN)
+        if not found[0].active:
+            raise Refused(Reason.WEBHOOK_OFF)
+        replayed = await webhooks.replay(tx, endpoint_id, event_id, asker.parts.clock())
+        row = await webhooks.delivery(tx, endpoint_id, event_id)
+        if row is None:
+            raise Refused(Reason.DELIVERY_UNKNOWN)
+        if not replayed and row.why != WebhookWhy.REPLAYED:
+            raise Refused(Reason.DELIVERY_NOT_DEAD)
+    return _delivery_shown(row)
+
+
+def _refuse_unfit(asker: Write, wish: NewEndpoint) -> None:
+    """Refuse an address that is not public, and types that nobody is told of.
+
+    Raises:
+        Refused: `webhook_address_not_allowed`, `webhook_type_unknown`.
+    """
+    if not is_allowed(wish.url, asker.parts.settings.webhook_trial_hosts):
+        raise Refused(Reason.WEBHOOK_ADDRESS_NOT_ALLOWED, field="/url")
+    unknown = [place for place, one in enumerate(wish.types) if one not in {kind.value for kind in TOLD}]
+    if unknown:
+        raise Refused(Reason.WEBHOOK_TYPE_UNKNOWN, field=f"/types/{unknown[0]}")
+
+
+def _delivery_shown(row: Any) -> DeliveryShown:
+    return DeliveryShown(
+        event_id=row.event_id,
+        type=row.event_type,
+        state=row.state,
+        why=row.why,
+        attempts=row.attempt,
+        status=row.status,
+        created_at=row.created_at.astimezone(SHANGHAI),
+        changed_at=row.changed_at.astimezone(SHANGHAI),
     )
 
 

@@ -46,4 +46,7 @@ class Reason(StrEnum):
     SPAN_INVALID = "span_invalid"
     WEBHOOK_UNKNOWN = "webhook_unknown"
     WEBHOOK_ADDRESS_NOT_ALLOWED = "webhook_address_not_allowed"
+    WEBHOOK_OFF = "webhook_off"
+    DELIVERY_UNKNOWN = "delivery_unknown"
+    DELIVERY_NOT_DEAD = "delivery_not_dead"
     WEBHOOK_TYPE_UNKNOWN = "webhook_type_unknown"

@@ -51,6 +51,8 @@ class WebhookWhy(StrEnum):
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
     SWITCHED_OFF = "switched_off"
+    NOT_WANTED = "not_wanted"
+    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ class Keep:
     contacts: timedelta = timedelta(days=30)
     words: timedelta = timedelta(days=180)
     rows: timedelta = timedelta(days=400)
+    deliveries: timedelta = timedelta(days=30)
+    """What partner systems were told, from its end."""
 
 
 _CONTACTS = text("""

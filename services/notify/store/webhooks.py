@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,6 +59,24 @@ _SETTLE = text("""
 _FAILING = text("""
     UPDATE webhook_endpoints SET failing_since = CASE WHEN :well THEN NULL ELSE coalesce(failing_since, :now) END
     WHERE id = :id AND (failing_since IS NULL) <> :well
+""")
+
+_UNWANTED = text("""
+    UPDATE webhook_deliveries SET state = 'dead', why = :why, lease_token = NULL, changed_at = :now
+    WHERE endpoint_id = :id AND state = 'pending' AND NOT event_type = ANY(CAST(:types AS text[]))
+""")
+
+_REPLAY = text("""
+    UPDATE webhook_deliveries SET state = 'pending', why = :why, attempt = 0, visible_at = :now, expires_at = :expires_at,
+           changed_at = :now
+    WHERE endpoint_id = :endpoint_id AND event_id = :event_id AND state = 'dead'
+""")
+
+_FORGET = text("""
+    DELETE FROM webhook_deliveries WHERE id IN (
+      SELECT id FROM webhook_deliveries WHERE state <> 'pending' AND changed_at < :before
+      ORDER BY changed_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
 """)
 
 _DISABLE = text("""
@@ -196,6 +214,42 @@ async def keep_secrets(tx: AsyncConnection, box: Strongbox, endpoint_id: UUID, s
     await tx.execute(table.update().where(table.c.id == endpoint_id).values(**values))
 
 
+async def change(tx: AsyncConnection, changed: Endpoint, now: datetime) -> None:
+    """Store an endpoint's name, address and types, which `lock` has made room for.
+
+    What waits goes to the new address; of what is no longer wanted, what waits is dropped.
+    """
+    table = webhook_endpoints
+    values = {"name": changed.name, "url": changed.url, "types": [*changed.types], "version": changed.version}
+    await tx.execute(table.update().where(table.c.id == changed.id).values(**values, failing_since=None))
+    facts = {"id": changed.id, "types": [*changed.types], "why": WebhookWhy.NOT_WANTED.value, "now": now}
+    await tx.execute(_UNWANTED, facts)
+
+
+async def replay(tx: AsyncConnection, endpoint_id: UUID, event_id: UUID, now: datetime) -> bool:
+    """Have a dead delivery made again, at once and for as long as a new one; return whether it was dead."""
+    facts = {
+        "endpoint_id": endpoint_id,
+        "event_id": event_id,
+        "why": WebhookWhy.REPLAYED.value,
+        "now": now,
+        "expires_at": now + USEFUL,
+    }
+    return (await tx.execute(_REPLAY, facts)).rowcount > 0
+
+
+async def delivery(connection: AsyncConnection, endpoint_id: UUID, event_id: UUID) -> Any:
+    """Return what became of one event for an endpoint; None where it was never to be told of it."""
+    table = webhook_deliveries.c
+    query = _deliveries_of(endpoint_id).where(table.event_id == event_id)
+    return (await connection.execute(query)).one_or_none()
+
+
+async def forget(tx: AsyncConnection, before: datetime, limit: int) -> int:
+    """Delete what partners were told, or could not be, before `before`; return how many that were."""
+    return (await tx.execute(_FORGET, {"before": before, "limit": limit})).rowcount
+
+
 async def enable(tx: AsyncConnection, endpoint_id: UUID) -> None:
     """Switch an endpoint on again; it is told of what happens from now on."""
     table = webhook_endpoints
@@ -212,9 +266,14 @@ async def remove(tx: AsyncConnection, endpoint_id: UUID) -> bool:
 async def deliveries(connection: AsyncConnection, endpoint_id: UUID) -> Sequence[Any]:
     """Return the newest deliveries of an endpoint, without their bodies."""
     table = webhook_deliveries.c
+    query = _deliveries_of(endpoint_id).order_by(table.created_at.desc(), table.id)
+    return list(await connection.execute(query.limit(MOST_SHOWN)))
+
+
+def _deliveries_of(endpoint_id: UUID) -> Select[Any]:
+    table = webhook_deliveries.c
     columns = (table.event_id, table.event_type, table.state, table.why, table.attempt, table.status)
-    query = select(*columns, table.created_at, table.changed_at).where(table.endpoint_id == endpoint_id)
-    return (await connection.execute(query.order_by(table.created_at.desc(), table.id).limit(MOST_SHOWN))).all()
+    return select(*columns, table.created_at, table.changed_at).where(table.endpoint_id == endpoint_id)
 
 
 def new_endpoint(name: str, url: str, types: Sequence[str], now: datetime) -> Endpoint:

@@ -55,6 +55,7 @@ webhook_deliveries = Table(
     Column("changed_at", moment, nullable=False),
     UniqueConstraint("endpoint_id", "event_id", name="uq_webhook_deliveries_once"),
     CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="state_known"),
+    Index("webhook_deliveries_by_age", "changed_at", postgresql_where=text("state <> 'pending'")),
     Index(
         "webhook_deliveries_due",
         *("endpoint_id", "visible_at", "id"),

@@ -6,7 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.notify.domain.webhook import USEFUL, Reply, Verdict, WebhookState, WebhookWhy
 from services.notify.store import webhooks
+from services.notify.sweeps import Retention
 from shared.http import Response
 from shared.tokens import Principal
 from tests.notify.api.conftest import HOUR, Caller, deliver
@@ -89,3 +91,77 @@ async def test_it_is_for_administrators_alone(api: Caller) -> None:
         await api.get(f"{PATH}/{uuid4()}/deliveries"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+
+
+async def test_an_endpoint_changes_and_what_waits_follows_it(api: Caller, town: Town) -> None:
+    made = (await ask(api, "POST", PATH, BODY)).json()
+    path = f"{PATH}/{made['id']}"
+    await deliver(town, 1)
+    wanted = BODY | {"url": "https://other.example.org/hook", "name": "改名"}
+    changed = await ask(api, "PUT", path, wanted)
+    assert (changed.status_code, changed.json()["version"], changed.headers["etag"]) == (200, 2, '"2"')
+    assert (await ask(api, "PUT", path, wanted)).json() == changed.json(), "again is harmless"
+    async with town.engine.begin() as tx:
+        [claimed] = await webhooks.claim(tx, api.parts.box, uuid4(), town.clock() + HOUR, town.clock())
+    assert claimed.url == wanted["url"]
+    assert claimed.secrets[0].value == made["secret"]
+    other_types = BODY | {"types": ["yuyue.booking.cancelled.v1"]}
+    assert (await ask(api, "PUT", path, other_types)).status_code == 200
+    [shown] = (await ask(api, "GET", f"{path}/deliveries")).json()["items"]
+    assert (shown["state"], shown["why"]) == ("dead", "not_wanted")
+
+
+async def test_a_change_over_a_newer_version_or_to_what_cannot_be_called_is_refused(api: Caller) -> None:
+    made = (await ask(api, "POST", PATH, BODY)).json()
+    path = f"{PATH}/{made['id']}"
+    await ask(api, "PUT", path, BODY | {"name": "二"})
+    token = api.signer.issue(Principal(subject=ADMINISTRATOR, role="administrator"), api.clock(), HOUR)
+    headers = {"authorization": f"Bearer {token}", "idempotency-key": '"1"', "if-match": '"1"'}
+    stale = await api.client.request("PUT", path, json=BODY | {"name": "三"}, headers=headers)
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
+    for change, code in (
+        ({"url": "https://localhost/"}, "webhook_address_not_allowed"),
+        ({"types": ["x"]}, "webhook_type_unknown"),
+    ):
+        answer = await ask(api, "PUT", path, BODY | change)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert (await ask(api, "PUT", f"{PATH}/{uuid4()}", BODY)).json()["code"] == "webhook_unknown"
+
+
+async def test_a_partner_that_was_away_is_told_again(api: Caller, town: Town) -> None:
+    made = (await ask(api, "POST", PATH, BODY)).json()
+    path = f"{PATH}/{made['id']}"
+    await deliver(town, 1)
+    await ask(api, "POST", f"{path}/disable")
+    [dead] = (await ask(api, "GET", f"{path}/deliveries")).json()["items"]
+    replay = f"{path}/deliveries/{dead['event_id']}/replay"
+    assert (await ask(api, "POST", replay)).json()["code"] == "webhook_off"
+    await ask(api, "POST", f"{path}/enable")
+    town.clock.advance(timedelta(days=9))
+    again = await ask(api, "POST", replay)
+    assert (again.status_code, again.json()["state"], again.json()["why"]) == (200, "pending", "replayed")
+    assert (await ask(api, "POST", replay)).json() == again.json(), "again is harmless"
+    token = uuid4()
+    async with town.engine.begin() as tx:
+        [claimed] = await webhooks.claim(tx, api.parts.box, token, town.clock() + HOUR, town.clock())
+        assert claimed.expires_at == town.clock() + USEFUL
+        taken = Verdict(state=WebhookState.DELIVERED, why=WebhookWhy.TAKEN)
+        await webhooks.settle(tx, claimed, token, (Reply(status=204, why=WebhookWhy.TAKEN), taken), town.clock())
+    assert (await ask(api, "POST", replay)).json()["code"] == "delivery_not_dead"
+    unknown = await ask(api, "POST", f"{path}/deliveries/{uuid4()}/replay")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "delivery_unknown")
+
+
+async def test_what_partners_were_told_is_forgotten_and_what_waits_is_not(api: Caller, town: Town) -> None:
+    made = (await ask(api, "POST", PATH, BODY)).json()
+    path = f"{PATH}/{made['id']}"
+    await deliver(town, 1)
+    await ask(api, "POST", f"{path}/disable")
+    await ask(api, "POST", f"{path}/enable")
+    await deliver(town, 1)
+    town.clock.advance(timedelta(days=29))
+    await Retention(town.engine, town.clock).sweep()
+    assert len((await ask(api, "GET", f"{path}/deliveries")).json()["items"]) == 2
+    town.clock.advance(timedelta(days=2))
+    await Retention(town.engine, town.clock).sweep()
+    assert [one["state"] for one in (await ask(api, "GET", f"{path}/deliveries")).json()["items"]] == ["pending"]
