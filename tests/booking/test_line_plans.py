@@ -81,7 +81,10 @@ async def statements(city: AsyncEngine) -> dict[str, tuple[TextClause, dict[str,
     hours = {"since": time(8), "until": time(20), "service_ids": ["service-1"], "now": now, "limit": 100}
     due = {"service_ids": [f"service-{n}" for n in range(1, 11)], "now": now, "again": now, "limit": 200}
     return {
-        "who comes next for a slot": (waitlist_line._CANDIDATES, {"slot_ids": [slot], "afters": [0], "now": now}),
+        "who comes next for a slot": (
+            waitlist_line._CANDIDATES,
+            {"slot_ids": [slot], "afters": [0], "now": now, "ran_out": [entry]},
+        ),
         "their entries": (waitlist_line._LOCK_ENTRIES, {"ids": [entry], "offer_ids": [entry]}),
         "slots to serve at a tick": (waitlist_line._TO_SERVE, due),
         "out of the line": (waitlist_line._LEAVE_LINE, {"ids": [entry]}),

@@ -25,7 +25,7 @@ from services.booking.domain.slot import Slot
 from services.booking.domain.waitlist_entry import Band
 from services.booking.store import waitlist_line
 from services.booking.store.waitlist import Entry, ahead_of, read_entry, skips_of, waiting_for
-from services.booking.store.waitlist_line import read_candidates, slots_to_serve
+from services.booking.store.waitlist_line import Offers, read_candidates, slots_to_serve
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
 from shared.db import create_engine
@@ -406,7 +406,7 @@ async def test_the_line_of_a_slot_is_the_same_in_sql_as_in_the_core(city: City) 
         )
         entries.append(await waits(city, one, band=band))
     async with city.engine.connect() as connection:
-        found, _ = await read_candidates(connection, {slot.id: 0 for slot in slots}, (), make.NOW)
+        found, _ = await read_candidates(connection, {slot.id: 0 for slot in slots}, Offers(), make.NOW)
         await connection.rollback()
     for slot in slots:
         assert found[slot.id] == [one.id for one in entries if one.band.covers(slot.starts_at)], slot.starts_at
@@ -473,3 +473,24 @@ async def test_cooling_and_waiting_together(booking_url: str) -> None:
     assert await world.audit(engine) == CLEAN
     await city.desk.close()
     await engine.dispose()
+
+
+async def test_whose_offer_runs_out_is_before_those_behind_in_the_same_instant(city: City) -> None:
+    """Two offers run out together: the seat of the one goes to whoever had the other, not to somebody behind them."""
+    starts_at = make.slot().starts_at + timedelta(days=1)
+    other = make.slot(capacity=1, starts_at=starts_at, ends_at=starts_at + 30 * MINUTE, bookable_until=starts_at)
+    first, booked, (one, two, three) = await filled(city, 1, 3)
+    await world.put_slots(city.engine, other)
+    [holder] = await world.put_residents(city.engine, 1)
+    made = await city.desk.ask(wish(holder, other), render)
+    entries = [await waits(city, resident) for resident in (one, two, three)]
+    await give_back(city, booked[0])
+    await give_back(city, (holder, made))
+    assert await states(city, entries) == ["offered", "offered", "waiting"]
+    city.clock.advance(30 * MINUTE)
+    await Sweeps(city.engine, city.desk, city.clock).lapse_holds()
+    assert await states(city, entries) == ["offered", "offered", "waiting"], "each is offered the other's seat"
+    async with city.engine.connect() as connection:
+        query = text("SELECT entry_id, slot_id FROM waitlist_offers WHERE outcome IS NULL")
+        offered = {row.entry_id: row.slot_id for row in await connection.execute(query)}
+    assert offered == {entries[0].id: other.id, entries[1].id: first.id}

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from services.booking.commands.waiting import WaitingList
 from services.booking.commands.waitlist import NewEntry, join, leave
-from services.booking.domain.booking import Action, Channel
+from services.booking.domain.booking import Action, Channel, State
 from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
@@ -203,7 +203,7 @@ class InMemory(Memory):
             if slot.id in asked or (
                 gives and any(one.state in {"waiting", "offered"} for one in self.entries.values())
             ):
-                facts.waiting[slot.id] = [self._waiting(one) for one in self._line(slot)]
+                facts.waiting[slot.id] = [self._waiting(one) for one in self._line(slot, facts)]
         return facts
 
     def keep(self, decisions: Decisions) -> None:
@@ -231,14 +231,26 @@ class InMemory(Memory):
         if outcome is OfferOutcome.ACCEPTED:
             entry.state = "served"
 
-    def _line(self, slot: Slot) -> list[Entry]:
+    def _line(self, slot: Slot, facts: Facts | None = None) -> list[Entry]:
+        gathered = {} if facts is None else facts.bookings
+        returning = {
+            one.entry_id
+            for one in self.offers.values()
+            if one.outcome is None
+            and one.slot_id != slot.id
+            and one.booking_id in gathered
+            and facts is not None
+            and gathered[one.booking_id].state_at(facts.now) is State.LAPSED
+        }
         refused = {
             one.entry_id for one in self.offers.values() if one.slot_id == slot.id and one.outcome in REFUSED_OFFERS
         }
         return [
             one
             for one in sorted(self.entries.values(), key=lambda one: one.number)
-            if one.state == "waiting" and one.id not in refused and one.new.band.covers(slot.starts_at)
+            if (one.state == "waiting" or (one.id in returning and one.missed + 1 < MISSED_MOST))
+            and one.id not in refused
+            and one.new.band.covers(slot.starts_at)
         ]
 
     def _waiting(self, one: Entry) -> Waiting:

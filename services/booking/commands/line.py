@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from services.booking.domain.booking import Channel
+from services.booking.domain.booking import Channel, State
 from services.booking.domain.facts import Facts
 from services.booking.domain.policy import PartyKind
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
@@ -16,7 +16,7 @@ from services.booking.domain.slot import free_places
 from services.booking.domain.waitlist_entry import Band, Collecting, Waiting
 from services.booking.store.database import Connection
 from services.booking.store.gathering import gather_people
-from services.booking.store.waitlist_line import lock_people, read_candidates
+from services.booking.store.waitlist_line import Offers, lock_people, read_candidates
 from shared.ids import new_id
 
 
@@ -31,7 +31,9 @@ async def gather_line(tx: Connection, facts: Facts, asked: Mapping[UUID, int]) -
     }
     if not after:
         return
-    offers = [booking.id for booking in facts.bookings.values() if booking.is_offer]
+    offered = [booking for booking in facts.bookings.values() if booking.is_offer]
+    ran_out = [booking.id for booking in offered if booking.state_at(facts.now) is State.LAPSED]
+    offers = Offers([booking.id for booking in offered], ran_out)
     line, entries = await read_candidates(tx, after, offers, facts.now)
     people = {person_id for entry in entries.values() for person_id in entry.person_ids}
     ours = await lock_people(tx, people)

@@ -6,6 +6,7 @@ in a circle, and nobody is passed over because of a lock.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,14 +41,22 @@ NOT_ANSWERED_BEFORE = (
     " AND o.outcome IN ('declined', 'lapsed'))"
 )
 
+_RETURNS = (
+    f"e.state = 'offered' AND e.missed + 1 < {MISSED_MOST} AND EXISTS (SELECT FROM waitlist_offers o"
+    " WHERE o.entry_id = e.id AND o.outcome IS NULL AND o.slot_id <> s.id"
+    " AND o.booking_id = ANY(CAST(:ran_out AS uuid[])))"
+)
+"""Whose offer has run out waits again from that instant, whether or not that is written down: for every other time."""
+
 _CANDIDATES = text(
     f"""
-    SELECT s.id AS slot_id, next.entry_id
+    SELECT s.id AS slot_id, next.entry_id, next.returns
     FROM unnest(CAST(:slot_ids AS uuid[]), CAST(:afters AS bigint[])) AS asked(slot_id, after)
     JOIN slots s ON s.id = asked.slot_id {LOCAL_TIME}
     CROSS JOIN LATERAL (
-        SELECT e.id AS entry_id, e.number FROM waitlist_wishes w JOIN waitlist_entries e ON e.id = w.entry_id
-        WHERE w.service_id = s.service_id AND e.state = 'waiting' AND {COVERS} AND {NOT_ANSWERED_BEFORE}
+        SELECT e.id AS entry_id, e.number, e.state = 'offered' AS returns
+        FROM waitlist_wishes w JOIN waitlist_entries e ON e.id = w.entry_id
+        WHERE w.service_id = s.service_id AND (e.state = 'waiting' OR {_RETURNS}) AND {COVERS} AND {NOT_ANSWERED_BEFORE}
             AND w.number > least(asked.after, (
                 SELECT min(c.number) - 1 FROM waitlist_entries c
                 WHERE c.collecting_slot = s.id AND c.collecting_until > :now AND c.state = 'waiting'
@@ -156,20 +165,27 @@ _FORGET_KEPT = text(
 )
 
 
-async def read_candidates(
-    tx: Connection, after: Mapping[UUID, int], offer_ids: Collection[UUID], now: datetime
-) -> tuple[dict[UUID, list[UUID]], dict[UUID, Row[Any]]]:
-    """Return the line of each of these slots (which are locked), behind a number; and the entries in it, now locked.
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """The offers of a batch, by their bookings: all that are gathered, whose entries are locked; and those that ran out."""
 
-    The entries of the offers `offer_ids` are locked with them.
-    """
+    gathered: Collection[UUID] = ()
+    ran_out: Collection[UUID] = ()
+
+
+async def read_candidates(
+    tx: Connection, after: Mapping[UUID, int], offers: Offers, now: datetime
+) -> tuple[dict[UUID, list[UUID]], dict[UUID, Row[Any]]]:
+    """Return the line of each of these slots (which are locked), behind a number; and the entries in it, now locked."""
     line: dict[UUID, list[UUID]] = {slot_id: [] for slot_id in after}
-    binds = {"slot_ids": list(after), "afters": list(after.values()), "now": now}
-    for slot_id, entry_id in await tx.execute(_CANDIDATES, binds):
+    state_of: dict[UUID, EntryState] = {}
+    binds = {"slot_ids": list(after), "afters": list(after.values()), "now": now, "ran_out": list(offers.ran_out)}
+    for slot_id, entry_id, returns in await tx.execute(_CANDIDATES, binds):
         line[slot_id].append(entry_id)
-    locked = {"ids": list({one for entries in line.values() for one in entries}), "offer_ids": list(offer_ids)}
+        state_of[entry_id] = EntryState.OFFERED if returns else EntryState.WAITING
+    locked = {"ids": list({one for entries in line.values() for one in entries}), "offer_ids": list(offers.gathered)}
     entries = {row.id: row for row in await tx.execute(_LOCK_ENTRIES, locked)}
-    return line, {entry_id: row for entry_id, row in entries.items() if row.state == EntryState.WAITING}
+    return line, {entry_id: row for entry_id, row in entries.items() if row.state == state_of.get(entry_id)}
 
 
 async def lock_people(tx: Connection, person_ids: Collection[UUID]) -> frozenset[UUID]:
