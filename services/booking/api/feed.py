@@ -1,86 +1,34 @@
-"""The feed: every published event in order, for a reader that missed some or met an empty broker."""
+"""The feed of this service: every published event in order, for the notify service and partner systems."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
 
-from fastapi import Query
-from starlette.responses import Response
+from starlette.requests import Request
 
-from services.booking.api.deps import BEARER, ReaderDep
-from services.booking.api.problems import problems
-from services.booking.domain.reason import Reason
+from services.booking.api.deps import Container
+from services.booking.api.problems import DOCS
 from services.booking.store.events import read_events
-from shared.codec import BATCH_MEDIA_TYPE, to_batch
-from shared.contracts import BOOKING_SOURCE
-from shared.feed import PAGE_MOST
-from shared.refusal import Refused
-from shared.sealing import same_secret
-from shared.web import strict_router
-
-router = strict_router(prefix="/api/v1", tags=["events"])
-
-_EVENT = {
-    "specversion": "1.0",
-    "id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1908",
-    "source": BOOKING_SOURCE,
-    "type": "yuyue.booking.lapsed.v1",
-    "subject": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1907",
-    "time": "2026-11-28T08:30:00Z",
-    "datacontenttype": "application/json",
-    "sequence": "0000000000000000042",
-    "data": {"booking_id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1907", "version": 2, "state": "lapsed"},
-}
-_CLOUD_EVENT = {
-    "type": "object",
-    "description": "CloudEvents 1.0 in JSON; `sequence` is the event's number in this feed, padded to 19 digits.",
-    "required": ["specversion", "id", "source", "type", "subject", "time", "sequence", "data"],
-    "properties": {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "format": "uuid"},
-        "source": {"type": "string", "format": "uri-reference"},
-        "type": {"type": "string"},
-        "subject": {"type": "string", "format": "uuid"},
-        "time": {"type": "string", "format": "date-time"},
-        "datacontenttype": {"const": "application/json"},
-        "sequence": {"type": "string", "pattern": "^[0-9]{19}$"},
-        "data": {"type": "object"},
-    },
-}
-_PAGE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events with numbers above `after`, ascending and without a gap; an empty page is the end.",
-        "content": {
-            BATCH_MEDIA_TYPE: {
-                "schema": {"type": "array", "items": _CLOUD_EVENT, "maxItems": PAGE_MOST},
-                "example": [_EVENT],
-            }
-        },
-    }
-}
+from shared.contracts import BOOKING_SOURCE, Event, EventType
+from shared.web.event_feed import Feed, feed_router
 
 
-class Batch(Response):
-    """A CloudEvents batch."""
+async def _read(request: Request, after: int, limit: int) -> Sequence[Event]:
+    parts: Container = request.app.state.container
+    return await read_events(parts.engine, after, limit)
 
-    media_type = BATCH_MEDIA_TYPE
+
+def _secret(request: Request) -> str:
+    parts: Container = request.app.state.container
+    return parts.feed_token
 
 
-@router.get(
-    "/events",
-    summary="事件流 The feed of events",
-    response_class=Batch,
-    responses={**_PAGE, **problems(Reason.NOT_SIGNED_IN)},
-    openapi_extra={"security": [{BEARER: []}]},
+_FEED = Feed(
+    source=BOOKING_SOURCE,
+    description="For the notify service and partner systems.",
+    type=EventType.BOOKING_LAPSED.value,
+    number=42,
+    data={"booking_id": "01936f2e-7c1a-7def-8a3b-5d4c3b2a1907", "version": 2, "state": "lapsed"},
+    secret=_secret,
+    read=_read,
 )
-async def events(
-    reader: ReaderDep,
-    after: Annotated[
-        int, Query(ge=0, le=2**63 - 1, description="The last number that you have; 0 for the beginning.")
-    ] = 0,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MOST, description="Events wanted, at most.")] = 500,
-) -> Batch:
-    """For the notify service and partner systems. The bearer token is the installation's feed token, not an account's."""
-    scheme, _, token = reader.visit.headers.get(b"authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not same_secret(token, reader.parts.feed_token):
-        raise Refused(Reason.NOT_SIGNED_IN)
-    page = await read_events(reader.parts.engine, after, limit)
-    return Batch(to_batch(page, BOOKING_SOURCE))
+
+router = feed_router(_FEED, DOCS)

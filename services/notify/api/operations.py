@@ -1,31 +1,16 @@
-"""For whoever runs the service or writes against it: is it alive, is it ready, what can it do, what does a code mean."""
+"""For whoever runs the service: is it ready? The rest is what both services have."""
 
-from html import escape
-from typing import Annotated, Any
-
-from fastapi import Path
 from pydantic import ConfigDict
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from services.notify.api.deps import Container
-from services.notify.api.problems import TABLE, problems
-from services.notify.domain.reason import Reason
+from services.notify.api.problems import DOCS, TABLE
 from services.notify.store.database import DatabaseError, answers
-from shared.refusal import Refused
-from shared.web import Shown, page, strict_router
+from shared.web import Shown
+from shared.web.operations import NOT_READY, operations_router
 
-router = strict_router(tags=["operations"])
-_HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
-_NOT_READY = 503
-
-
-class Health(Shown):
-    """The process runs."""
-
-    status: str
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+router = operations_router(TABLE, DOCS, "message-unknown")
 
 
 class Readiness(Shown):
@@ -37,17 +22,11 @@ class Readiness(Shown):
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok", "database": True}]})
 
 
-@router.get("/healthz", summary="存活 Is the process alive?")
-async def healthz() -> Health:
-    """Answers as long as the process runs; it asks nobody else."""
-    return Health(status="ok")
-
-
 @router.get(
     "/readyz",
     summary="就绪 Can requests be served?",
     response_model=Readiness,
-    responses={_NOT_READY: {"model": Readiness, "description": "Not now; the answer says which part is missing."}},
+    responses={NOT_READY: {"model": Readiness, "description": "Not now; the answer says which part is missing."}},
 )
 async def readyz(request: Request) -> Response:
     """Asks the database; 503 while it does not answer."""
@@ -55,35 +34,5 @@ async def readyz(request: Request) -> Response:
     try:
         await answers(parts.engine)
     except DatabaseError:
-        return JSONResponse(Readiness(status="not_ready", database=False).model_dump(), _NOT_READY)
+        return JSONResponse(Readiness(status="not_ready", database=False).model_dump(), NOT_READY)
     return JSONResponse(Readiness(status="ok", database=True).model_dump())
-
-
-@router.get("/docs", include_in_schema=False)
-async def docs(request: Request) -> Response:
-    """The documentation page, written from the OpenAPI document; it fetches nothing from elsewhere."""
-    state = request.app.state
-    if not hasattr(state, "docs_page"):
-        state.docs_page = page.render(request.app.openapi())
-    return HTMLResponse(state.docs_page, headers={"content-security-policy": page.CONTENT_POLICY})
-
-
-@router.get(
-    "/problems/{code}",
-    summary="错误代码说明 What a problem code means",
-    responses={**_HTML, **problems(Reason.NOT_FOUND)},
-)
-async def problem(code: Annotated[str, Path(max_length=64, examples=["message-unknown"])]) -> Response:
-    """The page that the `type` of a problem answer leads to: its status, its words, and the facts in them."""
-    text = TABLE.get(code.replace("-", "_"))
-    if text is None:
-        raise Refused(Reason.NOT_FOUND)
-    body = "".join(
-        f"<h1>{escape(title)}</h1><p>{escape(detail)}</p>"
-        for title, detail in ((text.title.zh, text.detail.zh), (text.title.en, text.detail.en))
-    )
-    html = (
-        f'<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>{escape(code)}</title>'
-        f"<p><code>{escape(code)}</code> · {text.status}</p>{body}"
-    )
-    return HTMLResponse(html, headers={"content-security-policy": page.CONTENT_POLICY})
