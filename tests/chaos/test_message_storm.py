@@ -31,6 +31,7 @@ pytestmark = pytest.mark.chaos
 
 PLANNED = int(os.environ.get("STORM_PLANNED", "2000000"))
 DUE = int(os.environ.get("STORM_DUE", "20000"))
+"""What is promised; the environment may ask for a smaller storm while something is being mended."""
 WORKERS = 4
 KILL_EVERY = 5.0
 PATIENCE = 330.0

@@ -1,7 +1,7 @@
 """Real notify workers over one database, a sink that fails by plan, and a hand that kills."""
 
 import asyncio
-import itertools
+import contextlib
 import json
 import os
 import signal
@@ -66,38 +66,51 @@ async def sink(folder: Path) -> AsyncIterator[Sink]:
 
 @dataclass(slots=True)
 class Workers:
-    """Notify workers, started as `yuyue` starts them. `environment` is what they get beside the machine's own."""
+    """Notify workers, each a process. `environment` is what they get beside the machine's own."""
 
     environment: dict[str, str]
     log: Path
-    running: list[asyncio.subprocess.Process] = field(default_factory=list)
+    running: list[int] = field(default_factory=list)
     killed: int = 0
-    _next: "itertools.count[int]" = field(default_factory=itertools.count)
+    _nursery: asyncio.subprocess.Process | None = None
 
     async def start(self, count: int) -> None:
+        nursery = self._nursery or await self._open()
+        assert nursery.stdin, "it was opened so"
+        assert nursery.stdout, "it was opened so"
         for _ in range(count):
-            with self.log.open("ab") as log:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "services.processes",
-                    "notify-worker",
-                    env={**os.environ, **self.environment},
-                    stdout=log,
-                    stderr=log,
-                )
-            self.running.append(process)
+            nursery.stdin.write(b"\n")
+            self.running.append(int(await nursery.stdout.readline()))
+
+    async def _open(self) -> asyncio.subprocess.Process:
+        with self.log.open("ab") as log:
+            self._nursery = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "tests.chaos.nursery"),
+                env={**os.environ, **self.environment},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        return self._nursery
 
     async def kill_one(self) -> None:
         """`kill -9` the one that has lived longest, and start another."""
         victim = self.running.pop(0)
-        victim.send_signal(signal.SIGKILL)
-        await victim.wait()
+        os.kill(victim, signal.SIGKILL)  # one that had ended by itself is a failure of the test
         self.killed += 1
         await self.start(1)
 
     async def stop(self) -> None:
-        for process in self.running:
-            process.terminate()
-        await asyncio.gather(*(process.wait() for process in self.running))
+        """End them all, and wait until they have."""
+        for one in self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGTERM)
+        for _ in range(100):
+            if not any(Path(f"/proc/{one}").exists() for one in self.running):
+                break
+            await asyncio.sleep(0.1)
+        if self._nursery is not None and self._nursery.stdin is not None:
+            self._nursery.stdin.close()
+            await self._nursery.wait()
         self.running.clear()

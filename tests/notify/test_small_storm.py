@@ -1,0 +1,181 @@
+"""The storm of `make chaos` in small: a wall of messages, four workers who die at any step, three in ten answers missing.
+
+A worker here is no process but has a life of so many steps: statements, commits, and calls of a provider. When it is over,
+nothing that it began goes any further, as after kill -9, and another takes its place. What a person would have seen is
+counted by the mail server and the SMS provider.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from services.notify.channels.carrier import Carrier, Send
+from services.notify.compose import Composer
+from services.notify.deliver import Delivery, Pace, Route
+from services.notify.domain.message import Channel
+from services.notify.domain.outcome import Outcome
+from services.notify.doubts import Doubts
+from services.sink.faults import Fault, Plan
+from shared.db import create_engine
+from tests.bench.storm import Storm
+from tests.notify.mailbox import Fault as MailFault
+from tests.notify.sinks import Providers, providers
+from tests.notify.town import TEMPLATES, Town
+
+EACH = 30
+WORKERS = 3
+MOST_STEPS = 150
+TICK = timedelta(seconds=10)
+ROUNDS = 120
+LEASE = timedelta(seconds=30)
+MAIL = ("cancellation", 0, "email")
+PHONE = ("reminder", 1440, "sms")
+MAIL_FAULTS = [MailFault.DROPPED_AFTER_CONTENT, MailFault.DROPPED_AFTER_CONTENT, MailFault.DROPPED_BEFORE_CONTENT]
+SMS_FAULTS = dict.fromkeys([Fault.SILENT, Fault.DROPPED_AFTER, Fault.DROPPED_BEFORE], 0.1)
+OPEN = "SELECT count(*) AS n FROM messages WHERE state IN ('planned', 'claimed', 'sending', 'unknown')"
+
+
+class Killed(BaseException):
+    """What no code of ours catches: the process is gone."""
+
+
+@dataclass(slots=True)
+class Life:
+    """So many steps, and not one more."""
+
+    steps: int
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def step(self, *_facts: object) -> None:
+        """Take a step in the middle of a statement."""
+        self.steps -= 1
+        if self.steps < 0:
+            self.over.set()
+            raise Killed
+
+    async def walk(self) -> None:
+        """Take a step between calls; the last one never ends."""
+        self.steps -= 1
+        if self.steps < 0:
+            self.over.set()
+            await asyncio.Event().wait()
+
+
+@dataclass(slots=True)
+class Mortal:
+    """A carrier in the hands of a worker that may die before a call, or before its answer is heard."""
+
+    carrier: Carrier[Any]
+    life: Life
+
+    @property
+    def provider(self) -> str:
+        return self.carrier.provider
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Send[Any]]:
+        async with self.carrier.open() as send:
+
+            async def mortal(letter: Any) -> Outcome:
+                await self.life.walk()
+                outcome = await send(letter)
+                await self.life.walk()
+                return outcome
+
+            yield mortal
+
+
+@dataclass(slots=True)
+class Scene:
+    town: Town
+    world: Providers
+    dice: Random
+    killed: int = 0
+
+    def worker(self, life: Life) -> Delivery:
+        """A worker with database connections of its own."""
+        engine = create_engine(self.town.engine.url, application_name="mortal", pool_size=4)
+        for moment in ("before_cursor_execute", "commit"):
+            event.listen(engine.sync_engine, moment, life.step)
+        composer = Composer(TEMPLATES, self.town.keys.opener)
+        sound = {**self.town.routes(composer), **self.world.routes}
+        pace = Pace(batch=20, together=8, at_once=2, gather_seconds=0.001, lease=LEASE, record_seconds=0.0)
+        routes = {channel: Route(one.compose, Mortal(one.carrier, life), pace=pace) for channel, one in sound.items()}
+        return Delivery(engine, composer, routes, self.town.clock, self.dice.random, pace)
+
+    async def live(self) -> None:
+        """One worker's tick of every channel, or as much of it as it lives to see."""
+        life = Life(self.dice.randrange(MOST_STEPS))
+        delivery = self.worker(life)
+        ticking, dying = asyncio.create_task(_tick(delivery)), asyncio.create_task(life.over.wait())
+        await asyncio.wait({ticking, dying}, return_when=asyncio.FIRST_COMPLETED)
+        self.killed += life.over.is_set()
+        dying.cancel()
+        while not ticking.done():  # whatever it waits for at its end never comes: it is dead
+            ticking.cancel()
+            await asyncio.wait({ticking}, timeout=0.01)
+        (ended,) = await asyncio.gather(ticking, return_exceptions=True)
+        await delivery.engine.dispose()
+        if isinstance(ended, Exception):
+            raise ended
+
+    async def rows(self, query: str, **facts: Any) -> list[Any]:
+        return await self.town.rows(query, **facts)
+
+
+async def _tick(delivery: Delivery) -> None:
+    async def tick(channel: Channel) -> None:
+        await delivery.drain(channel)
+        await delivery.judge(channel)
+
+    await asyncio.gather(tick(Channel.EMAIL), tick(Channel.SMS))
+
+
+@pytest.fixture
+async def scene(town: Town, tmp_path: Path) -> AsyncIterator[Scene]:
+    async with providers(town, tmp_path) as world:
+        world.sink.faults.plans["aliyun"] = Plan(shares=SMS_FAULTS, silent_seconds=0.0, seed=1)
+        yield Scene(town, world, Random(1))
+
+
+async def storm(scene: Scene) -> None:
+    """Have the wall fall due and live until nothing of it is open, killing all along."""
+    town = scene.town
+    storm = Storm.over(town.engine, town.keys, people=2 * EACH)
+    for what in (MAIL, PHONE):
+        await storm.due(EACH, town.clock() + TICK, what, town.clock())
+    await scene.live()
+    assert (scene.world.seen, town.mailbox.seen) == (0, []), "nothing comes early"
+    doubts = Doubts(town.engine, {**town.delivery().routes, **scene.world.routes}, town.clock)
+    for _ in range(ROUNDS):
+        town.clock.advance(TICK)
+        if len(town.mailbox.faults) < len(MAIL_FAULTS):
+            town.mailbox.faults += scene.dice.choices(MAIL_FAULTS, k=len(MAIL_FAULTS))
+        await asyncio.gather(*(scene.live() for _ in range(WORKERS)))
+        for channel in (Channel.EMAIL, Channel.SMS):
+            await doubts.resolve(channel)
+        if not (await scene.rows(OPEN))[0].n:
+            return
+    raise AssertionError("the storm never ended")
+
+
+async def test_a_small_storm_loses_nothing_and_tells_nobody_twice(scene: Scene) -> None:
+    await storm(scene)
+    by_mail = Counter(str(mail["Message-ID"]).strip("<>").partition("@")[0] for mail in scene.town.mailbox.seen)
+    by_phone = Counter({seen.key: seen.times for seen in scene.world.sink.ledger})
+    assert set((by_mail + by_phone).values()) == {1}, "nobody saw anything twice"
+    rows = await scene.rows("SELECT id, subject_id, state, why FROM messages")
+    told = {row.subject_id for row in rows if str(row.id) in by_mail or str(row.id) in by_phone}
+    assert len({row.subject_id for row in rows}) == 2 * EACH
+    assert not [row for row in rows if row.subject_id not in told], "nothing is lost"
+    assert {row.state for row in rows} <= {"sent", "unproven"}
+    assert scene.killed >= WORKERS, "or nothing was tried here"
