@@ -1,14 +1,14 @@
 """The storm of `make chaos` in small: a wall of messages, four workers who die at any step, three in ten answers missing.
 
-A worker here is no process but has a life of so many steps: statements, commits, and calls of a provider. When it is over,
+A worker here is no process but has a life of so many steps: transactions, commits, and calls of a provider. When it is over,
 nothing that it began goes any further, as after kill -9, and another takes its place. What a person would have seen is
 counted by the mail server and the SMS provider.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notify.channels.carrier import Carrier, Send
 from services.notify.compose import Composer
@@ -25,7 +25,6 @@ from services.notify.domain.message import Channel
 from services.notify.domain.outcome import Outcome
 from services.notify.doubts import Doubts
 from services.sink.faults import Fault, Plan
-from shared.db import create_engine
 from tests.bench.storm import Storm
 from tests.notify.mailbox import Fault as MailFault
 from tests.notify.sinks import Providers, providers
@@ -33,7 +32,7 @@ from tests.notify.town import TEMPLATES, Town
 
 EACH = 30
 WORKERS = 3
-MOST_STEPS = 150
+MOST_STEPS = 60
 TICK = timedelta(seconds=10)
 ROUNDS = 120
 LEASE = timedelta(seconds=30)
@@ -50,24 +49,51 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Life:
-    """So many steps, and not one more."""
+    """So many steps, and not one more. `busy`: statements and calls that the outside world is still at."""
 
     steps: int
+    busy: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def step(self, *_facts: object) -> None:
-        """Take a step in the middle of a statement."""
-        self.steps -= 1
-        if self.steps < 0:
-            self.over.set()
+    async def step(self) -> None:
+        """Take a step; the one after the last never ends."""
+        if self._ends():
+            await asyncio.Event().wait()
+
+    def step_to_commit(self) -> None:
+        """Take the step before a commit, which is not reached after the last."""
+        if self._ends():
             raise Killed
 
-    async def walk(self) -> None:
-        """Take a step between calls; the last one never ends."""
+    def _ends(self) -> bool:
         self.steps -= 1
         if self.steps < 0:
             self.over.set()
-            await asyncio.Event().wait()
+        return self.steps < 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self.busy -= 1
+
+
+@dataclass(slots=True)
+class MortalEngine:
+    """A database in the hands of a worker that may die before a transaction, or before its commit."""
+
+    engine: AsyncEngine
+    life: Life
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        await self.life.step()
+        with self.life.at_work():
+            async with self.engine.begin() as tx:
+                yield tx
+                self.life.step_to_commit()
 
 
 @dataclass(slots=True)
@@ -86,9 +112,10 @@ class Mortal:
         async with self.carrier.open() as send:
 
             async def mortal(letter: Any) -> Outcome:
-                await self.life.walk()
-                outcome = await send(letter)
-                await self.life.walk()
+                await self.life.step()
+                with self.life.at_work():
+                    outcome = await send(letter)
+                await self.life.step()
                 return outcome
 
             yield mortal
@@ -102,29 +129,27 @@ class Scene:
     killed: int = 0
 
     def worker(self, life: Life) -> Delivery:
-        """A worker with database connections of its own."""
-        engine = create_engine(self.town.engine.url, application_name="mortal", pool_size=4)
-        for moment in ("before_cursor_execute", "commit"):
-            event.listen(engine.sync_engine, moment, life.step)
         composer = Composer(TEMPLATES, self.town.keys.opener)
         sound = {**self.town.routes(composer), **self.world.routes}
         pace = Pace(batch=20, together=8, at_once=2, gather_seconds=0.001, lease=LEASE, record_seconds=0.0)
         routes = {channel: Route(one.compose, Mortal(one.carrier, life), pace=pace) for channel, one in sound.items()}
+        engine: Any = MortalEngine(self.town.engine, life)
         return Delivery(engine, composer, routes, self.town.clock, self.dice.random, pace)
 
     async def live(self) -> None:
         """One worker's tick of every channel, or as much of it as it lives to see."""
         life = Life(self.dice.randrange(MOST_STEPS))
-        delivery = self.worker(life)
-        ticking, dying = asyncio.create_task(_tick(delivery)), asyncio.create_task(life.over.wait())
+        ticking = asyncio.create_task(_tick(self.worker(life)))
+        dying = asyncio.create_task(life.over.wait())
         await asyncio.wait({ticking, dying}, return_when=asyncio.FIRST_COMPLETED)
         self.killed += life.over.is_set()
         dying.cancel()
+        while life.busy:  # noqa: ASYNC110 - what it has sent off is on its way
+            await asyncio.sleep(0.001)
         while not ticking.done():  # whatever it waits for at its end never comes: it is dead
             ticking.cancel()
             await asyncio.wait({ticking}, timeout=0.01)
         (ended,) = await asyncio.gather(ticking, return_exceptions=True)
-        await delivery.engine.dispose()
         if isinstance(ended, Exception):
             raise ended
 
