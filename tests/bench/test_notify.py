@@ -27,9 +27,9 @@ from services.notify.domain.outcome import Outcome
 from shared.clock import SettableClock
 from shared.db import create_engine
 from tests.bench import jobs as yardstick
-from tests.bench.storm import Storm
 from tests.conftest import Databases
 from tests.notify.make import NOW
+from tests.notify.storm import Storm
 from tests.notify.town import TEMPLATES, Keys
 
 pytestmark = pytest.mark.bench

@@ -22,9 +22,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.db import create_engine
-from tests.bench.storm import Storm
 from tests.chaos.workers import Sink, Workers, sink
 from tests.conftest import Databases
+from tests.notify.storm import Storm
 from tests.notify.town import Keys
 
 pytestmark = pytest.mark.chaos

@@ -25,9 +25,9 @@ from services.notify.domain.message import Channel
 from services.notify.domain.outcome import Outcome
 from services.notify.doubts import Doubts
 from services.sink.faults import Fault, Plan
-from tests.bench.storm import Storm
 from tests.notify.mailbox import Fault as MailFault
 from tests.notify.sinks import Providers, providers
+from tests.notify.storm import Storm
 from tests.notify.town import TEMPLATES, Town
 
 EACH = 30
