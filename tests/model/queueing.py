@@ -257,6 +257,8 @@ class Queueing(RuleBasedStateMachine):
             assert booking.channel is not Channel.WAITING_LIST or booking.id in self.offered
         for slot in self.scene.picture.slots.values():
             assert self.scene.taken(slot) == slot.taken <= slot.capacity
+
+    def teardown(self) -> None:
         self.engine.audit()
 
     def _new_id(self) -> UUID:

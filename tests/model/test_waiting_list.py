@@ -46,7 +46,7 @@ def play(engine_of: Callable[[], LineEngine], count: int) -> None:
     run_state_machine_as_test(machine, settings=options)
 
 
-@games(quick=30, whole=3000, parts=4)
+@games(quick=30, whole=2000, parts=4)
 def test_no_seat_is_free_while_somebody_waits_in_memory(games: int) -> None:
     play(in_memory, games)
 

@@ -41,7 +41,7 @@ class Size:
 
 
 QUICK = Size(attempts=400, connections=64, under_fire=1, in_peace=1)
-WHOLE = Size(attempts=10_000, connections=256, under_fire=20, in_peace=4)
+WHOLE = Size(attempts=10_000, connections=256, under_fire=18, in_peace=3)
 
 
 @asynccontextmanager
