@@ -7,10 +7,10 @@ is leased, its booking has its id since the request came, and a booking whose ou
 import secrets
 from datetime import timedelta
 
+from services.booking.commands.asking import decided
 from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Booking
 from services.booking.domain.decision import Outcome
-from services.booking.domain.facts import Facts
 from services.booking.domain.policy import PartyKind
 from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
@@ -21,12 +21,9 @@ from services.booking.store.draws import booked_into
 from services.booking.store.seasons import Due, lease_due, write_outcome
 from shared.clock import Clock
 from shared.refusal import Refused
-from shared.web.problems import Answer
 
 LEASE = timedelta(seconds=30)
 """For how long an hour stays with a worker that says nothing more."""
-
-_NOTHING = Answer(204, {}, b"")
 
 
 class Allocating:
@@ -68,12 +65,6 @@ class Allocating:
     async def _ask(self, due: Due) -> Outcome:
         """Ask the desk for one hour; it is decided by the rules of every booking."""
         assert due.slot_id is not None
-        heard: list[Outcome] = []
-
-        def render(outcome: Outcome, _facts: Facts) -> Answer:
-            heard.append(outcome)
-            return _NOTHING
-
         book = Book(
             actor=ALLOCATION,
             key=None,
@@ -86,5 +77,4 @@ class Allocating:
             declarations={},
             confirm=True,
         )
-        await self._desk.ask(book, render)
-        return heard[-1]
+        return await decided(self._desk, book)

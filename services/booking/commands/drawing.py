@@ -13,12 +13,12 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from services.booking.commands.asking import decided
 from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Booking
 from services.booking.domain.decision import Outcome
 from services.booking.domain.draw import digest_of, order_of
 from services.booking.domain.draw_round import DRAW, Round, Stored
-from services.booking.domain.facts import Facts
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
 from services.booking.domain.request import Book
 from services.booking.store.database import Connection, Engine
@@ -37,12 +37,9 @@ from services.booking.store.draws import (
 )
 from shared.clock import Clock
 from shared.refusal import Refused
-from shared.web.problems import Answer
 
 LEASE = timedelta(seconds=30)
 """For how long a round stays with a worker that says nothing more."""
-
-_NOTHING = Answer(204, {}, b"")
 
 
 class Drawing:
@@ -112,12 +109,6 @@ class Drawing:
 
     async def _ask(self, request: DrawRequest, slot_id: UUID) -> Outcome:
         """Ask the desk for one wish; it is decided by the rules of every booking."""
-        heard: list[Outcome] = []
-
-        def render(outcome: Outcome, _facts: Facts) -> Answer:
-            heard.append(outcome)
-            return _NOTHING
-
         book = Book(
             actor=DRAW,
             key=None,
@@ -130,5 +121,4 @@ class Drawing:
             declarations=request.declarations,
             confirm=True,
         )
-        await self._desk.ask(book, render)
-        return heard[-1]
+        return await decided(self._desk, book)
