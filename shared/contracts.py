@@ -184,7 +184,10 @@ class CaseMoved:
 
 @value(frozen=True, slots=True, kw_only=True)
 class ReleaseNearing:
-    """Somebody asked to be told before the places of a service open, at `opens_at`, in local words `local_opens`."""
+    """Somebody asked to be told before the places of a service open, at `opens_at`, in local words `local_opens`.
+
+    `state` is `nearing`, or `ended`, after which nothing is told.
+    """
 
     watch_id: UUID
     version: int
@@ -195,6 +198,7 @@ class ReleaseNearing:
     sensitive: bool
     opens_at: datetime
     local_opens: str
+    state: str = "nearing"
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.commands.draw_by_policy import open_rounds
 from services.booking.commands.drawing import Drawing
+from services.booking.commands.release_watches import Reminding
 from services.booking.commands.waiting import WaitingList
 from services.booking.consume import handle
 from services.booking.settings import BookingSettings
@@ -88,6 +89,7 @@ async def run(settings: BookingSettings, clock: Clock = system_clock) -> None:
         ticker.every(END_SECONDS, sweeps.end_visits, "end_visits")
         ticker.every(DRAW_SECONDS, drawing.settle_due, "settle_draws")
         ticker.every(END_SECONDS, open_draws, "open_draws")
+        ticker.every(END_SECONDS, Reminding(engine, cache, clock).remind, "remind_of_releases")
         ticker.every(END_SECONDS, tell_of_ended_bars, "tell_of_ended_bars")
         ticker.every(LINE_SECONDS, waiting.tend, "tend_waiting_list")
         ticker.every(CATCH_UP_SECONDS, hearing.catch_up_once, "catch_up")

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     COPY_ALREADY = "copy_already"
     COPY_DECIDED = "copy_decided"
     COPIES_LIMIT_REACHED = "copies_limit_reached"
+    WATCHES_LIMIT_REACHED = "watches_limit_reached"
     CREDENTIALS_WRONG = "credentials_wrong"
     ACCOUNT_DISABLED = "account_disabled"
     # identity

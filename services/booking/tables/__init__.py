@@ -23,6 +23,7 @@ from services.booking.tables.people import (
     contact_proofs,
     family_copies,
     persons,
+    release_watches,
     sign_in_codes,
 )
 from services.booking.tables.seasons import season_occurrences, season_requests, season_rounds
@@ -70,6 +71,7 @@ __all__ = [
     "policies",
     "position",
     "relay",
+    "release_watches",
     "season_occurrences",
     "season_requests",
     "season_rounds",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -77,6 +78,20 @@ family_copies = Table(
         postgresql_where=text("state IN ('asked', 'agreed')"),
     ),
     comment="Who has asked whom to get copies of their messages, and what became of it.",
+)
+
+release_watches = Table(
+    "release_watches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", Uuid, ForeignKey("accounts.id"), nullable=False),
+    Column("service_id", Text, ForeignKey("services.id", ondelete="CASCADE"), nullable=False),
+    Column("version", Integer, nullable=False, server_default="0", comment="Rises with each reminder."),
+    Column("told_for", moment, nullable=True, comment="The release that was told of last."),
+    Column("created_at", moment, nullable=False),
+    UniqueConstraint("account_id", "service_id", name="uq_release_watches_once"),
+    Index("release_watches_by_service", "service_id"),
+    comment="Who wants to be reminded when places of a service are released.",
 )
 
 contact_proofs = Table(

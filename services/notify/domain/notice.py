@@ -193,7 +193,7 @@ def _release(data: ReleaseNearing) -> Noticed:
         record_until=data.opens_at,
         urgency=Urgency.SOON,
     )
-    return Noticed(notice=notice, contact=data.contact, saying=saying)
+    return Noticed(notice=notice, contact=data.contact, saying=saying if data.state == "nearing" else None)
 
 
 def _copy(data: CopyChanged, now: datetime) -> Noticed:

@@ -192,6 +192,12 @@ REQUESTS: Mapping[Reason, ProblemText] = {
         "最多 {most} 项家人通知。请先停止不再需要的。",
         "There may be {most} such arrangements at most. End one that is not needed any more first.",
     ),
+    Reason.WATCHES_LIMIT_REACHED: text(
+        409,
+        ("放号提醒数量已达上限", "Too many release reminders"),
+        "最多可为 {most} 个项目设置放号提醒。请先取消不再需要的。",
+        "You can be reminded of the releases of {most} services at most. End one that you no longer need first.",
+    ),
     Reason.CREDENTIALS_WRONG: text(
         422,
         ("账号或密码不正确", "Wrong login or password"),
