@@ -6,6 +6,7 @@ The provider knows it under one id: that of the booking it leads with. The other
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from uuid import UUID
 
 import pytest
@@ -13,9 +14,12 @@ from sqlalchemy import text
 
 from services.notify.commands.receive import receive
 from services.notify.domain.merging import gathered
-from services.notify.domain.message import Channel, Evidence
+from services.notify.domain.message import Channel, Evidence, Kind
+from services.notify.domain.planning import Rules
 from services.notify.domain.receipt import Receipt
 from services.sink.faults import Fault
+from shared.contracts import EventType
+from tests.notify.make import STARTS_AT, booking, event
 from tests.notify.sinks import Providers, providers
 from tests.notify.test_merging import morning
 from tests.notify.town import Town
@@ -125,3 +129,31 @@ async def test_a_receipt_that_comes_before_a_killed_workers_lease_ends_proves_ea
     await world.send()
     assert [(state, evidence) for state, _, evidence in await stand(world.town)] == [("sent", Evidence.DELIVERED)] * 3
     assert world.seen == 0, "nobody sent it again"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_the_bus_brings_again_at_any_moment_is_neither_told_twice_nor_left_out(
+    world: Providers, seed: int
+) -> None:
+    """Events again, in any order and at any step of a merged message: one message, each booking in it once."""
+    town, dice = world.town, Random(seed)
+    town.rules = Rules(sms_kinds=frozenset({Kind.REMINDER}))
+    made = [booking(contact=town.keys.contact(None), reminders=(1440,)) for _ in range(4)]
+    brought = await town.hear(*(event(EventType.BOOKING_CONFIRMED, one) for one in made))
+
+    async def again() -> None:
+        await town.hear_again(*dice.sample(brought, dice.randrange(1, len(brought) + 1)))
+
+    await again()
+    town.clock.set(STARTS_AT - timedelta(days=1))
+    await again()
+    delivery = town.delivery(routes=world.routes)
+    _, claimed = await delivery._claim(Channel.SMS)
+    dice.shuffle(claimed)
+    await again()
+    for leading in gathered(claimed):
+        await delivery._send_together(delivery.routes[Channel.SMS], [leading])
+        await again()
+    await world.send()
+    assert [(state, evidence) for state, _, evidence in await stand(town)] == [("sent", Evidence.ACCEPTED)] * 4
+    assert world.seen == 1
