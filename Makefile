@@ -43,8 +43,8 @@ types: $(STAMP) ## check the types, strictly
 	$(BIN)/mypy
 
 chaos: $(STAMP) ## play the engine against its model, kill processes under load and at every step, and count what was lost
-	$(BIN)/python -m pytest -m chaos -v -n auto --maxprocesses 4 tests/model $(ARGS)
-	$(BIN)/python -m pytest -m chaos -v -s --ignore tests/model $(ARGS)
+	$(BIN)/python -m pytest -m chaos -v -n auto --maxprocesses 4 tests/model tests/notify $(ARGS)
+	$(BIN)/python -m pytest -m chaos -v -s --ignore tests/model --ignore tests/notify $(ARGS)
 
 bench: $(STAMP) ## measure against a stub, pgbench and a naive version (12 minutes), and print each promise with its ratio
 	$(BIN)/python -m pytest -m bench -s $(ARGS)
