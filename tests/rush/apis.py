@@ -94,16 +94,19 @@ class Api:
         await self.loaded.ask(f"wait {pid}")
 
 
-async def keep_killing(apis: Sequence[Api], every: float) -> None:
-    """Until this is cancelled, kill one after the other, one in `every` seconds, and start each again at once.
+async def keep_killing(apis: Sequence[Api], every: float, over: asyncio.Event) -> None:
+    """Until it is `over`, kill one after the other, one in `every` seconds, and start each again at once.
 
-    The next one is spared until the last one is back: two of two dead would only be a pause.
+    The next one is spared until the last one is back: two of two dead would only be a pause. What is begun is ended: who
+    would break off here might leave a process that nobody knows of.
     """
     loop = asyncio.get_running_loop()
     due, turn = loop.time() + every, 0
-    while True:
+    while not over.is_set():
         victim = apis[turn % len(apis)]
-        await asyncio.sleep(max(0.0, due - loop.time()))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), max(0.0, due - loop.time()))
+            return
         due = max(due + every, loop.time())
         await victim.kill()
         await victim.start()

@@ -40,23 +40,20 @@ class Size:
     in_peace: int
 
 
-QUICK = Size(attempts=400, connections=64, under_fire=1, in_peace=1)
+QUICK = Size(attempts=600, connections=64, under_fire=1, in_peace=1)
 WHOLE = Size(attempts=10_000, connections=256, under_fire=18, in_peace=3)
 
 
 @asynccontextmanager
 async def killing(city: City, every: float) -> AsyncIterator[None]:
     """Kill one process after the other as long as the block lasts; then have both ready."""
-    killer = asyncio.create_task(keep_killing(city.apis, every))
+    over = asyncio.Event()
+    killer = asyncio.create_task(keep_killing(city.apis, every, over))
     try:
         yield
     finally:
-        killer.cancel()
-        await asyncio.gather(killer, return_exceptions=True)
-        for api in city.apis:
-            if not await api.is_running():
-                await api.start()
-            await api.until_ready()
+        over.set()
+        await killer
 
 
 async def play(city: City, crowd: Crowd, attempts: int) -> list[Heard]:
@@ -77,8 +74,8 @@ async def play(city: City, crowd: Crowd, attempts: int) -> list[Heard]:
     return answers
 
 
-async def compete(city: City, size: Size, kill_every: float) -> None:
-    """Play all rounds, and say how it went."""
+async def compete(city: City, size: Size, kill_every: float) -> float:
+    """Play all rounds, and say how it went; return how many seconds there were to a kill."""
     crowd = Crowd.of(city.ports, size.connections)
     began, answered = time.monotonic(), 0
     async with killing(city, kill_every):
@@ -95,18 +92,19 @@ async def compete(city: City, size: Size, kill_every: float) -> None:
         f" {kills} kills, one in {under_fire / max(kills, 1):.1f} s, {broken} connections broken;"
         f" 0 oversold, 0 acknowledged lost, {PLACES} sold in each round"
     )
-    assert kills >= max(size.under_fire, 0.5 * under_fire / kill_every)
+    assert kills >= size.under_fire
     assert broken > 0, "nobody was connected to what was killed"
+    return under_fire / kills
 
 
 async def test_some_hundreds_press_for_fifty_places(small_city: City) -> None:
-    await compete(small_city, QUICK, kill_every=0.25)
+    await compete(small_city, QUICK, kill_every=0.3)
 
 
 @pytest.mark.chaos
 async def test_ten_thousand_press_for_fifty_places(booking_url: str, tmp_path: Path) -> None:
     async with rush.city(booking_url, tmp_path, people=WHOLE.attempts // PRESSES_OF_EACH) as city:
-        await compete(city, WHOLE, KILL_EVERY)
+        assert await compete(city, WHOLE, KILL_EVERY) < 1.5 * KILL_EVERY
 
 
 @pytest.mark.chaos
