@@ -91,17 +91,20 @@ class Api:
         assert self.pid is not None
         pid, self.pid = self.pid, None
         os.kill(pid, by)  # nobody else waits for it, so the number is still its own
-        await self.loaded.ask(f"wait {pid}")
+        while True:
+            if await self.loaded.ask(f"poll {pid}") != "-":
+                return
+            await asyncio.sleep(0.005)
 
 
 async def keep_killing(apis: Sequence[Api], every: float, over: asyncio.Event) -> None:
-    """Until it is `over`, kill one after the other, one in `every` seconds, and start each again at once.
+    """Until it is `over`, kill one after the other, one in `every` seconds (the first sooner), and start each again at once.
 
     The next one is spared until the last one is back: two of two dead would only be a pause. What is begun is ended: who
     would break off here might leave a process that nobody knows of.
     """
     loop = asyncio.get_running_loop()
-    due, turn = loop.time() + every, 0
+    due, turn = loop.time() + every / 4, 0
     while not over.is_set():
         victim = apis[turn % len(apis)]
         with suppress(TimeoutError):

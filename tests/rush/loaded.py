@@ -3,8 +3,8 @@
 Loading takes four seconds of a processor, which is the machine's and not the program's; a process that is killed every two
 seconds could not be replaced in time otherwise. What is forked runs exactly what `yuyue up` runs from there on.
 
-Asked on its standard input: `start FD LOG` (answered with the new process's number), `poll PID` and `wait PID` (answered
-with its status, or -). When its input ends, whatever it started is killed.
+Asked on its standard input: `start FD LOG` (answered with the new process's number) and `poll PID` (answered with its
+status, or - while it runs). When its input ends, whatever it started is killed.
 """
 
 import gc
@@ -43,29 +43,31 @@ def fork(serve: Callable[[int], None], fd: int, log: str) -> int:
         os._exit(status)
 
 
-def status_of(pid: int, flags: int) -> str:
+def status_of(pid: int) -> str:
     """Return how a process ended, or - while it runs."""
-    ended, status = os.waitpid(pid, flags)
+    ended, status = os.waitpid(pid, os.WNOHANG)
     return str(os.waitstatus_to_exitcode(status)) if ended else "-"
 
 
 def answer(serve: Callable[[int], None]) -> None:
-    """Do what is asked, line by line."""
+    """Do what is asked, line by line; whatever happens here, nothing that was started outlives it."""
     living: set[int] = set()
-    for line in sys.stdin:
-        what, *words = line.split(maxsplit=2)
-        if what == "start":
-            pid = fork(serve, int(words[0]), words[1].rstrip())
-            living.add(pid)
-            said = str(pid)
-        else:
-            pid = int(words[0])
-            said = status_of(pid, os.WNOHANG if what == "poll" else 0)
-            living -= set() if said == "-" else {pid}
-        print(said, flush=True)
-    for pid in living:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    try:
+        for line in sys.stdin:
+            what, *words = line.split(maxsplit=2)
+            if what == "start":
+                pid = fork(serve, int(words[0]), words[1].rstrip())
+                living.add(pid)
+                said = str(pid)
+            else:
+                pid = int(words[0])
+                said = status_of(pid)
+                living -= set() if said == "-" else {pid}
+            print(said, flush=True)
+    finally:
+        for pid in living:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":
