@@ -162,7 +162,14 @@ def test_an_object_is_taken_apart_and_not_trusted_to_print_itself(lines: io.Stri
     contact = Contact(phone=None, email=None, name="张三", language="zh")
     logger.info("x", extra={"who": contact, "person": Person(), "cause": BookedFor("hall", contact)})
     line = last(lines)
-    redacted = {"phone": REDACTED, "email": REDACTED, "name": REDACTED, "language": "zh"}
+    redacted = {
+        "phone": REDACTED,
+        "email": REDACTED,
+        "name": REDACTED,
+        "language": "zh",
+        "email_unproved": REDACTED,
+        "copy_of": None,
+    }
     assert line["who"] == redacted
     assert line["person"] == "<Person>"
     assert line["cause"] == {"place": "hall", "who": redacted}
