@@ -34,7 +34,7 @@ DUE = int(os.environ.get("STORM_DUE", "20000"))
 """What is promised; the environment may ask for a smaller storm while something is being mended."""
 WORKERS = 4
 KILL_EVERY = 5.0
-PATIENCE = 600.0
+PATIENCE = 330.0
 LEAD_SECONDS = 15
 MISSING_ANSWERS = {"silent": 0.1, "dropped_after": 0.1, "dropped_before": 0.1}
 MAIL = ("cancellation", 0, "email")

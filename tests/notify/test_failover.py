@@ -139,7 +139,7 @@ async def test_where_every_provider_is_left_alone_messages_wait_and_do_not_hamme
     await live(world, 10, {})
     (after,) = await world.town.rows("SELECT count(*) FROM attempts")
     (waiting,) = await world.town.rows("SELECT count(*) FROM messages WHERE state = 'planned'")
-    assert after.count - before.count <= 8 < waiting.count, "a trial of each, and nothing else"
+    assert after.count - before.count <= 4 < waiting.count, "trials, and nothing else"
     for provider in ("aliyun", "tencent"):
         world.fail(provider, None)
     await live(world, 100, {})

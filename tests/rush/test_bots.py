@@ -5,7 +5,7 @@ First come, first served, the bots get all that their identities can hold: that 
 their identities are worth, however many accounts they have and however fast they are: one request an identity, and
 chance decides. Then anybody works the draw out again from where it is published.
 
-One draw is one throw of the dice: what is asserted of the share is its mean over two hundred seeds on the very requests
+One draw is one throw of the dice: what is asserted of the share is its mean over a thousand seeds on the very requests
 that came in; what this one draw gave is printed beside it.
 """
 
@@ -50,7 +50,7 @@ from tests.world import Resident
 
 ACCOUNTS_OF_A_BOT = 4
 FAIR = 1.2
-SEEDS = 200
+SEEDS = 1000
 HUMAN_SECONDS = 3.0
 BOTS_PRESS_EVERY = 0.1
 """As often as the rate limit of an account lets them, in the end."""

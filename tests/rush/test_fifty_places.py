@@ -41,7 +41,7 @@ class Size:
 
 
 QUICK = Size(attempts=600, connections=64, under_fire=1, in_peace=1)
-WHOLE = Size(attempts=10_000, connections=256, under_fire=18, in_peace=3)
+WHOLE = Size(attempts=10_000, connections=256, under_fire=20, in_peace=5)
 
 
 @asynccontextmanager

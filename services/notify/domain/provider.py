@@ -6,8 +6,8 @@ well; what it loses of its weight goes to the next. At half of its attempts bad 
 given a single message (`half_open`), and only that one's success brings it back, a quarter of the traffic at a time.
 
 Where nobody could take over, the breaker slows and never stops. It opens only when nothing at all gets through; however
-much is bad, what does get through is better than none. It is tried again after seconds, each time with twice as many
-messages up to a bound, and the first of them that gets through brings everything back. A trial of which nothing is heard,
+much is bad, what does get through is better than none. It is tried again after seconds, with one message and
+then with two, and the first of them that gets through brings everything back. A trial of which nothing is heard,
 because its messages were withdrawn or their worker died, is begun anew: no trial holds a channel up.
 Every change is a row with its reason and the figures it was decided on.
 """
@@ -54,7 +54,7 @@ class Measures:
     first_pause: timedelta = timedelta(seconds=20)
     longest_pause: timedelta = timedelta(minutes=5)
     pause_alone: timedelta = timedelta(seconds=5)
-    largest_trial: int = 16
+    largest_trial: int = 2
     patience: timedelta = timedelta(seconds=30)
     step: float = 0.25
     step_every: timedelta = timedelta(seconds=10)
