@@ -1,7 +1,8 @@
 """A stand-in for WeChat's and WeCom's APIs that refuses what the real ones refuse.
 
-The law of this file: nothing is taken on trust. There is one good access token for each application at a time: asking by
-force puts the one before it out, and a token asked for too often is refused (45009). A mini-program's message needs the
+The law of this file: nothing is taken on trust. There is one good stable token for each application at a time: asking by
+force puts the one before it out, and a token asked for too often is refused (45009). The older way to ask (`token`) has
+a token of its own, which each asking replaces; neither puts the other's out. A mini-program's message needs the
 reader's consent, which this side counts by itself (43101 without); each field of a message is held to its kind
 (47003); the official account answers a known `client_msg_id` without showing it twice, and WeCom a known content. It shares no code
 with the sender. Sources: the error codes and limits in the documentation of both.
@@ -61,6 +62,8 @@ class Application:
     secret: str
     token: str = ""
     token_until: datetime | None = None
+    older_token: str = ""
+    older_until: datetime | None = None
     fetched: int = 0
     forced: int = 0
     quota: int | None = None
@@ -75,8 +78,7 @@ class Application:
         Raises:
             Refused: wrong secret, or forced too often.
         """
-        if (app_id, secret) != (self.app_id, self.secret):
-            raise Refused(40125, "invalid appsecret")
+        self._know(app_id, secret)
         if force:
             self.forced += 1
             if self.forced > FORCED_PER_DAY:
@@ -85,6 +87,20 @@ class Application:
             self.token, self.token_until = secrets.token_urlsafe(24), now + TOKEN_LIFETIME
         self.fetched += 1
         return {"access_token": self.token, "expires_in": int((self.token_until - now).total_seconds())}
+
+    def replace_older_token(self, app_id: str, secret: str, now: datetime) -> dict[str, Any]:
+        """Return a token as the older way gives it: another each time.
+
+        Raises:
+            Refused: wrong secret.
+        """
+        self._know(app_id, secret)
+        self.older_token, self.older_until = secrets.token_urlsafe(24), now + TOKEN_LIFETIME
+        return {"access_token": self.older_token, "expires_in": int(TOKEN_LIFETIME.total_seconds())}
+
+    def _know(self, app_id: str, secret: str) -> None:
+        if (app_id, secret) != (self.app_id, self.secret):
+            raise Refused(40125, "invalid appsecret")
 
     def join(self, address: str) -> str:
         """Make somebody known here; return a code that stands for them once."""
@@ -109,9 +125,11 @@ class Application:
         Raises:
             Refused: 40001, 42001, 45009, 40003.
         """
-        if token != self.token:
+        known = {self.older_token: self.older_until, self.token: self.token_until}
+        if not token or token not in known:
             raise Refused(40001, "invalid credential, access_token is invalid or not latest")
-        if self.token_until is None or self.token_until <= now:
+        until = known[token]
+        if until is None or until <= now:
             raise Refused(42001, "access_token expired")
         if self.quota is not None:
             if self.quota <= 0:
@@ -157,11 +175,11 @@ def take_template(app: Application, token: str, body: Mapping[str, Any], now: da
     template, key = body.get("template_id"), body.get("client_msg_id")
     if not isinstance(template, str) or not template:
         raise Refused(40037, "invalid template_id")
-    if not isinstance(key, str) or not re.fullmatch(r"[\w-]{1,32}", key):
+    if key is not None and not (isinstance(key, str) and re.fullmatch(r"[\w-]{1,32}", key)):
         raise Refused(47001, "client_msg_id")
     text = _checked(body.get("data"))
-    known = app.is_repetition(f"{to}/{key}", now, DUPLICATES_KNOWN)
-    return Message(to=to, key=key, title=template, text=text, fresh=not known)
+    known = key is not None and app.is_repetition(f"{to}/{key}", now, DUPLICATES_KNOWN)
+    return Message(to=to, key=key or _digest(to, template, text), title=template, text=text, fresh=not known)
 
 
 def take_work(app: Application, token: str, body: Mapping[str, Any], now: datetime) -> Message:

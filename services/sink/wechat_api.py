@@ -40,6 +40,7 @@ class WechatApi:
         """Return where they answer."""
         return [
             Route("/cgi-bin/stable_token", self.stable_token, methods=["POST"]),
+            Route("/cgi-bin/token", self.older_token, methods=["GET"]),
             Route("/cgi-bin/gettoken", self.get_token, methods=["GET"]),
             Route("/sns/jscode2session", self.mini_login, methods=["GET"]),
             Route("/sns/oauth2/access_token", self.official_login, methods=["GET"]),
@@ -61,11 +62,17 @@ class WechatApi:
     async def stable_token(self, request: Request) -> Response:
         """Do as WeChat's `stable_token`."""
         given = json.loads(await request.body())
-        app = next((one for one in (self.mini, self.official) if one.app_id == given.get("appid")), self.mini)
+        app = self._named(given.get("appid"))
         force = given.get("force_refresh") is True
         return self._answer(
             lambda: app.give_token(given.get("appid", ""), given.get("secret", ""), self.now(), force=force)
         )
+
+    async def older_token(self, request: Request) -> Response:
+        """Do as WeChat's `token`."""
+        query = request.query_params
+        app_id, secret = query.get("appid", ""), query.get("secret", "")
+        return self._answer(lambda: self._named(app_id).replace_older_token(app_id, secret, self.now()))
 
     async def get_token(self, request: Request) -> Response:
         """Do as WeCom's `gettoken`."""
@@ -81,7 +88,8 @@ class WechatApi:
     async def official_login(self, request: Request) -> Response:
         """Do as the official account's `oauth2/access_token`."""
         query = request.query_params
-        return self._answer(lambda: {"openid": self.official.person(query.get("code", "")), "access_token": "x"})
+        rest = {"access_token": "x", "expires_in": 7200, "refresh_token": "x", "scope": "snsapi_base"}
+        return self._answer(lambda: {"openid": self.official.person(query.get("code", "")), **rest})
 
     async def work_login(self, request: Request) -> Response:
         """Do as WeCom's `getuserinfo`."""
@@ -124,6 +132,9 @@ class WechatApi:
             return JSONResponse({"errcode": 0, "errmsg": "ok", "msgid": 1_000_000 + len(self.ledger)})
 
         return await behave(request, self.faults, (channel, taken.key), answer)
+
+    def _named(self, app_id: object) -> wechat.Application:
+        return next((one for one in (self.mini, self.official) if one.app_id == app_id), self.mini)
 
     def _answer(self, ask: Callable[[], dict[str, Any]]) -> Response:
         try:
