@@ -29,6 +29,7 @@ from services.notify.api import (
     templates,
     unsubscribe,
     webhooks,
+    wechat_events,
 )
 from services.notify.api.deps import BEARER, Container
 from services.notify.api.problems import DOCS, TABLE
@@ -91,7 +92,8 @@ SECURITY = {
 ROUTERS = (
     *(messages.router, bookings.router, preferences.router, templates.router, explanations.router),
     unsubscribe.router,
-    *(push.router, bindings.router, webhooks.router, receipts.router, reports.router, feed.router, operations.router),
+    *(push.router, bindings.router, webhooks.router, receipts.router, wechat_events.router, reports.router),
+    *(feed.router, operations.router),
 )
 
 
@@ -137,6 +139,7 @@ def _edge_options(app: FastAPI, settings: NotifySettings) -> EdgeOptions:
         limits=Limits(account=Rate("account", settings.rate_account), address=Rate("address", settings.rate_address)),
         https=settings.public_url.startswith("https://"),
         forms=unsubscribe.PREFIX,
+        xml=wechat_events.XML_PREFIX,
         is_unavailable=lambda error: isinstance(error, KeysUnavailable) or is_unavailable(error),
     )
 

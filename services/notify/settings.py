@@ -1,11 +1,12 @@
 """What can be set from outside, each with its meaning; read from the environment once, when a process starts."""
 
+import re
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.notify.domain.message import Kind
@@ -168,6 +169,10 @@ class NotifySettings(Settings):
         default=None, description="AppID of the mini-program. Without one it sends no subscription messages."
     )
     wechat_mini_secret: SecretStr = Field(default=SecretStr(""), description="AppSecret of the mini-program.")
+    wechat_mini_aes_key: SecretStr | None = Field(
+        default=None,
+        description="EncodingAESKey of the mini-program, where its events are to come encrypted (安全模式): then only those are read.",
+    )
     wechat_mini_templates: dict[str, WechatTemplate] = Field(
         default_factory=dict,
         description='Approved templates, as JSON: `{"reminder/full": {"id": "…", "fields": {"thing1": "service", "date2": "local_start"}}}`.',
@@ -176,8 +181,16 @@ class NotifySettings(Settings):
         default=None, description="AppID of the official account. Without one it sends no template messages."
     )
     wechat_official_secret: SecretStr = Field(default=SecretStr(""), description="AppSecret of the official account.")
+    wechat_official_aes_key: SecretStr | None = Field(
+        default=None,
+        description="EncodingAESKey of the official account, where its events are to come encrypted (安全模式): then only those are read.",
+    )
     wechat_official_templates: dict[str, WechatTemplate] = Field(
         default_factory=dict, description="As those of the mini-program."
+    )
+    wechat_official_subscriptions: bool = Field(
+        default=False,
+        description="The official account's templates are of subscription notices (订阅通知): each message spends a consent.",
     )
     wecom_url: str = Field(
         default="https://qyapi.weixin.qq.com", pattern=r"^https?://[^/?#]+$", description="Where WeCom's API answers."
@@ -216,6 +229,13 @@ class NotifySettings(Settings):
             for name, template in templates.items():
                 check(name, template)
         return self
+
+    @field_validator("wechat_mini_aes_key", "wechat_official_aes_key")
+    @classmethod
+    def _aes_keys_have_43_characters(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not re.fullmatch(r"[A-Za-z0-9]{43}", given.get_secret_value()):
+            raise ValueError("an EncodingAESKey has 43 letters and digits")
+        return given
 
     @model_validator(mode="after")
     def _sms_is_whole(self) -> Self:

@@ -19,7 +19,15 @@ from services.notify.channels.rehearsal import Rehearsing
 from services.notify.channels.sms_aliyun import AliyunAccount, AliyunSms
 from services.notify.channels.sms_tencent import TencentAccount, TencentSms
 from services.notify.channels.web_push import Vapid, WebPush
-from services.notify.channels.wechat import MINI_PROGRAM, OFFICIAL_ACCOUNT, WECOM, Access, Post, WechatApi
+from services.notify.channels.wechat import (
+    MINI_PROGRAM,
+    OFFICIAL_ACCOUNT,
+    OFFICIAL_NOTICE,
+    WECOM,
+    Access,
+    Post,
+    WechatApi,
+)
 from services.notify.commands.assign import Limit
 from services.notify.compose import Composer
 from services.notify.compose_apps import push, wechat, wecom
@@ -160,7 +168,8 @@ def _wechat_mini(means: Means) -> Route[Any] | None:
 
 
 def _wechat_official(means: Means) -> Route[Any] | None:
-    carrier = _wechat(means, Channel.WECHAT_OFFICIAL, OFFICIAL_ACCOUNT)
+    post = OFFICIAL_NOTICE if means.settings.wechat_official_subscriptions else OFFICIAL_ACCOUNT
+    carrier = _wechat(means, Channel.WECHAT_OFFICIAL, post)
     templates = means.settings.wechat_official_templates
     return Route(partial(wechat, templates, means.composer), carrier) if carrier else None
 

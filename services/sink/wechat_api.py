@@ -46,6 +46,7 @@ class WechatApi:
             Route("/sns/oauth2/access_token", self.official_login, methods=["GET"]),
             Route("/cgi-bin/auth/getuserinfo", self.work_login, methods=["GET"]),
             Route("/cgi-bin/message/subscribe/send", self.subscription, methods=["POST"]),
+            Route("/cgi-bin/message/subscribe/bizsend", self.notice, methods=["POST"]),
             Route("/cgi-bin/message/template/send", self.template, methods=["POST"]),
             Route("/cgi-bin/message/send", self.work_message, methods=["POST"]),
             Route("/wechat/people", self.join, methods=["POST"]),
@@ -105,6 +106,10 @@ class WechatApi:
     async def subscription(self, request: Request) -> Response:
         """Do as `message/subscribe/send`."""
         return await self._take(request, self.mini, "wechat_mini", wechat.take_subscription)
+
+    async def notice(self, request: Request) -> Response:
+        """Do as `message/subscribe/bizsend`."""
+        return await self._take(request, self.official, "wechat_official", wechat.take_subscription)
 
     async def template(self, request: Request) -> Response:
         """Do as `message/template/send`."""

@@ -46,6 +46,7 @@ _KEPT = frozenset(
 )
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_XML = frozenset({"text/xml", "application/xml"})
 _SECURITY: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -88,7 +89,8 @@ class EdgeOptions:
 
     `identify` returns who a bearer token speaks for, or None where it is not good. `is_unavailable` tells an exception
     that means "not now" (503) from one that means "broken" (500). `unlimited` are paths without a rate limit. To a path
-    that begins with `forms` a form may be sent instead of JSON; nobody reads it (a mail program's one-click POST).
+    that begins with `forms` a form may be sent instead of JSON; nobody reads it (a mail program's one-click POST). To one
+    that begins with `xml`, XML: its endpoint reads that from `Visit.body`, and takes nothing in it on trust.
     """
 
     identify: Callable[[str], Awaitable[Principal | None]]
@@ -97,6 +99,7 @@ class EdgeOptions:
     https: bool = False
     unlimited: frozenset[str] = frozenset({"/healthz", "/readyz"})
     forms: str | None = None
+    xml: str | None = None
     is_unavailable: Callable[[Exception], bool] = field(default=lambda _: False)
 
 
@@ -159,15 +162,17 @@ class Edge:
         if body is None:
             return None
         visit.body = body
-        if body and not self._is_form(scope["path"], visit):
+        if body and not self._is_other_than_json(scope["path"], visit):
             if scope["method"] in _WITH_CONTENT:
                 _refuse_other_media_type(visit)
             _refuse_unreadable(visit)
         return _replay(body, receive)
 
-    def _is_form(self, path: str, visit: Visit) -> bool:
-        prefix = self._options.forms
-        return prefix is not None and path.startswith(prefix) and _media_type(visit) in _FORMS
+    def _is_other_than_json(self, path: str, visit: Visit) -> bool:
+        others = ((self._options.forms, _FORMS), (self._options.xml, _XML))
+        return any(
+            prefix is not None and path.startswith(prefix) and _media_type(visit) in kinds for prefix, kinds in others
+        )
 
     async def _explain(self, error: Exception, visit: Visit, scope: Scope, reply: "_Reply") -> None:
         facts = {"request_id": visit.request_id, "method": scope["method"], "path": scope["path"]}

@@ -73,9 +73,10 @@ class Stage:
         async with self.town.engine.begin() as tx:
             await bindings.bind(tx, self.box, (account, channel), found, self.town.clock())
 
-    async def consent(self, count: int = 1, *, lasting: bool = False, template: str = "T-full") -> None:
-        self.api.mini.consents[OPENID, template] += 100 if lasting else count
-        whose = (RESIDENT, Channel.WECHAT_MINI)
+    async def consent(self, count: int = 1, *, lasting: bool = False, channel: Channel = Channel.WECHAT_MINI) -> None:
+        template = "T-full"
+        self.app(channel).consents[OPENID, template] += 100 if lasting else count
+        whose = (RESIDENT, channel)
         async with self.town.engine.begin() as tx:
             for _ in range(count):
                 under = (str(uuid4()), self.town.clock())
@@ -183,6 +184,31 @@ async def test_where_wechat_knows_of_a_refusal_ours_are_void(stage: Stage) -> No
     stage.api.mini.consents.clear()
     assert await stage.booked(Channel.WECHAT_MINI) == ("dead", "no_consent")
     assert await stage.left() == 0
+
+
+async def test_a_notice_of_the_official_account_spends_a_consent_too(stage: Stage) -> None:
+    """Where its templates are those of subscription notices."""
+    stage.settings = stage.settings.model_copy(update={"wechat_official_subscriptions": True})
+    await stage.bind(Channel.WECHAT_OFFICIAL)
+    await stage.consent(1, channel=Channel.WECHAT_OFFICIAL)
+    found = [await stage.booked(Channel.WECHAT_OFFICIAL) for _ in range(2)]
+    assert found == [("sent", "accepted"), ("dead", "no_consent")]
+    assert len(shown(stage)) == 1
+
+
+async def test_who_left_the_official_account_before_a_message_left_is_not_called(stage: Stage) -> None:
+    await stage.bind(Channel.WECHAT_OFFICIAL)
+    about = booking(reminders=())
+    await stage.town.hear(event(EventType.BOOKING_CONFIRMED, about))
+    async with stage.town.engine.begin() as tx:
+        whose = (Channel.WECHAT_OFFICIAL, OPENID)
+        await bindings.follow(tx, stage.box, whose, stage.town.clock(), follows=False)
+    await stage.town.delivery(routes=stage.routes()).drain(Channel.WECHAT_OFFICIAL)
+    states = await stage.town.states(Channel.WECHAT_OFFICIAL)
+    assert states["confirmation", 1, 0] == ("dead", "no_binding")
+    assert shown(stage) == []
+    await stage.town.hear(event(EventType.BOOKING_CANCELLED, booking(booking_id=about.booking_id, version=2)))
+    assert ("cancellation", 2, 0) not in await stage.town.states(Channel.WECHAT_OFFICIAL)
 
 
 # -- the token

@@ -21,7 +21,8 @@ MOST_CONSENTS = 10
 COME_AGAIN_SECONDS = 30
 Bindable = Literal[Channel.WECHAT_MINI, Channel.WECHAT_OFFICIAL, Channel.WECOM]
 BindableChannel = Annotated[Bindable, Path(examples=["wechat_mini"])]
-_EXAMPLE: dict[str, Any] = {"channel": "wechat_mini", "bound_at": "2026-11-25T09:12:03+08:00"}
+ConsentChannel = Annotated[Literal[Channel.WECHAT_MINI, Channel.WECHAT_OFFICIAL], Path(examples=["wechat_mini"])]
+_EXAMPLE: dict[str, Any] = {"channel": "wechat_mini", "bound_at": "2026-11-25T09:12:03+08:00", "following": True}
 _TEMPLATE = "ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY"
 _CONSENT: dict[str, Any] = {"template": _TEMPLATE, "message": "reminder/full", "open": 1, "lasting": False}
 
@@ -39,6 +40,10 @@ class BindingShown(Shown):
 
     channel: Channel
     bound_at: datetime
+    following: Annotated[
+        bool,
+        Field(description="False where you have left the official account: follow it again to be sent anything there."),
+    ] = True
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -84,7 +89,7 @@ class ConsentLeft(Shown):
 
 
 class ConsentsLeft(Shown):
-    """What is left for every template of the mini-program."""
+    """What is left for every template of the channel."""
 
     items: list[ConsentLeft]
 
@@ -97,7 +102,10 @@ async def my_bindings(asker: SignedInDep) -> BindingsShown:
     async with asker.parts.engine.connect() as connection:
         found = await bindings.bound_channels(connection, asker.principal.subject)
     return BindingsShown(
-        items=[BindingShown(channel=channel, bound_at=at.astimezone(SHANGHAI)) for channel, at in found]
+        items=[
+            BindingShown(channel=one.channel, bound_at=one.since.astimezone(SHANGHAI), following=not one.left)
+            for one in found
+        ]
     )
 
 
@@ -136,13 +144,14 @@ async def unbind(asker: WriteDep, channel: BindableChannel) -> Response:
     return Response(status_code=204)
 
 
-@router.get(
-    "/wechat_mini/consents", summary="剩余的消息授权 Consents left", response_model=ConsentsLeft, **documented()
-)
-async def my_consents(asker: SignedInDep) -> ConsentsLeft:
-    """How many messages the mini-program may still send you, by template. 一次授权只能发送一条消息。"""
+@router.get("/{channel}/consents", summary="剩余的消息授权 Consents left", response_model=ConsentsLeft, **documented())
+async def my_consents(asker: SignedInDep, channel: ConsentChannel) -> ConsentsLeft:
+    """How many messages may still be sent to you there, by template. 一次授权只能发送一条消息。
+
+    The official account asks for consent only where it sends subscription notices; WeChat tells us of it.
+    """
     async with asker.parts.engine.connect() as connection:
-        return await _left(connection, asker)
+        return await _left(connection, asker, channel)
 
 
 @router.post(
@@ -165,11 +174,14 @@ async def record_consents(asker: WriteDep, given: ConsentsGiven) -> ConsentsLeft
                 await bindings.give_consent(tx, whose, one.template, lasting=one.lasting, under=under)
             elif one.result == "ban":
                 await bindings.void(tx, whose, one.template, now, spent=False)
-        return await _left(tx, asker)
+        return await _left(tx, asker, Channel.WECHAT_MINI)
 
 
-async def _left(connection: Connection, asker: SignedIn) -> ConsentsLeft:
-    found = await bindings.left(connection, asker.principal.subject, Channel.WECHAT_MINI)
+async def _left(connection: Connection, asker: SignedIn, channel: Channel) -> ConsentsLeft:
+    settings = asker.parts.settings
+    mini = channel is Channel.WECHAT_MINI
+    templates = settings.wechat_mini_templates if mini else settings.wechat_official_templates
+    found = await bindings.left(connection, asker.principal.subject, channel)
     nothing = bindings.Left(open=0, lasting=False)
     return ConsentsLeft(
         items=[
@@ -179,6 +191,6 @@ async def _left(connection: Connection, asker: SignedIn) -> ConsentsLeft:
                 open=found.get(template.id, nothing).open,
                 lasting=found.get(template.id, nothing).lasting,
             )
-            for name, template in sorted(asker.parts.settings.wechat_mini_templates.items())
+            for name, template in sorted(templates.items())
         ]
     )

@@ -52,6 +52,14 @@ CHANNELS: ProblemTable = {
         Words("没有该消息模板", "Unknown template"),
         Words("本系统没有使用这个消息模板。", "This system uses no such message template."),
     ),
+    Reason.WECHAT_POST_UNREADABLE: ProblemText(
+        422,
+        Words("微信推送无法读取", "WeChat's post cannot be read"),
+        Words(
+            "微信推送的内容无法读取。请核对公众平台与本系统的消息加解密方式和密钥是否一致。",
+            "What WeChat posted cannot be read. See that mode and key of encryption are the same there and in our settings.",
+        ),
+    ),
     Reason.SPAN_INVALID: ProblemText(
         422,
         Words("时间范围无效", "Span invalid"),

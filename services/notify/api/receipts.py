@@ -1,30 +1,31 @@
-"""Where providers report: receipts and replies of text messages, events of WeChat, bounces of mail, and what a push showed.
+"""Where providers report: receipts and replies of text messages, bounces of mail, and what a push showed.
 
-Each address carries the secret that the provider was told, for only WeChat signs what it sends; a push's report carries
+Each address carries the secret that the provider was told, for none of these signs what it sends; a push's report carries
 a token that its own content brought. A report is taken in whole or not at all, and answered as the provider
-wants it, so that it does not come for ever: what cannot be told is passed over.
+wants it, so that it does not come for ever: what cannot be told is passed over. WeChat's are in `wechat_events.py`.
+
+A provider of text messages is two forms, each of which says what it means to us, and the answer that it wants.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import sha1
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import Body, Depends, Path, Query
+from fastapi import Body, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from services.notify.api.deps import Container, ContainerDep
 from services.notify.api.problems import problems
-from services.notify.commands.receive import receive, reply
+from services.notify.api.reporting import DOCUMENTED, Secret, check_secret, take
+from services.notify.commands.receive import reply
 from services.notify.domain.bounce import of_bounce
 from services.notify.domain.message import Channel, Evidence
 from services.notify.domain.reason import Reason
 from services.notify.domain.receipt import Receipt, TextReply
 from shared.links import InvalidLink
 from shared.refusal import Refused
-from shared.sealing import same_secret
 from shared.web import Strict, strict_router
 
 router = strict_router(prefix="/receipts", tags=["receipts"])
@@ -32,9 +33,8 @@ router = strict_router(prefix="/receipts", tags=["receipts"])
 MOST_REPORTS = 500
 REPORT = "receipt"
 """What a push's token is signed for."""
-
-Secret = Annotated[str, Path(max_length=128, examples=["kJ2n8Qw4"], description="As NOTIFY_RECEIPT_SECRET says.")]
-_DOCUMENTED = problems(Reason.NOT_FOUND)
+_ALIYUN_TAKEN = {"code": 0, "msg": "成功"}
+_TENCENT_TAKEN = {"result": 0, "errmsg": "OK"}
 
 
 class _Reported(BaseModel):
@@ -43,7 +43,23 @@ class _Reported(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class AliyunReport(_Reported):
+class _Report(_Reported, ABC):
+    """One receipt."""
+
+    @abstractmethod
+    def receipt(self) -> Receipt | None:
+        """Return what it says; None where it names no message."""
+
+
+class _Reply(_Reported, ABC):
+    """One reply by text message."""
+
+    @abstractmethod
+    def reply(self) -> TextReply:
+        """Return who says what."""
+
+
+class AliyunReport(_Report):
     """One receipt of SendSms (SmsReport)."""
 
     out_id: Annotated[str, Field(max_length=64)] = ""
@@ -65,8 +81,20 @@ class AliyunReport(_Reported):
         },
     )
 
+    def receipt(self) -> Receipt | None:
+        message_id = _uuid(self.out_id)
+        if message_id is None and not self.biz_id:
+            return None
+        return Receipt(
+            provider="aliyun",
+            message_id=message_id,
+            reference=self.biz_id or None,
+            evidence=Evidence.DELIVERED if self.success else None,
+            code=self.err_code or "",
+        )
 
-class AliyunReply(_Reported):
+
+class AliyunReply(_Reply):
     """One reply (SmsUp)."""
 
     phone_number: Annotated[str, Field(max_length=20)]
@@ -78,8 +106,13 @@ class AliyunReply(_Reported):
         json_schema_extra={"examples": [{"phone_number": "13900000001", "content": "R", "sequence_id": 1234567890}]},
     )
 
+    def reply(self) -> TextReply:
+        return TextReply(
+            provider="aliyun", number=_e164(self.phone_number), text=self.content, key=str(self.sequence_id)
+        )
 
-class TencentReport(_Reported):
+
+class TencentReport(_Report):
     """One receipt of SendSms."""
 
     sid: Annotated[str, Field(max_length=64)]
@@ -91,8 +124,19 @@ class TencentReport(_Reported):
         json_schema_extra={"examples": [{"sid": "2019:3640", "report_status": "SUCCESS", "errmsg": "DELIVRD"}]},
     )
 
+    def receipt(self) -> Receipt | None:
+        if not self.sid:
+            return None
+        return Receipt(
+            provider="tencent",
+            message_id=None,
+            reference=self.sid,
+            evidence=Evidence.DELIVERED if self.report_status == "SUCCESS" else None,
+            code=self.errmsg or "",
+        )
 
-class TencentReply(_Reported):
+
+class TencentReply(_Reply):
     """One reply."""
 
     mobile: Annotated[str, Field(max_length=20)]
@@ -107,27 +151,9 @@ class TencentReply(_Reported):
         },
     )
 
-
-class WechatSent(_Reported):
-    """What became of one subscription message."""
-
-    TemplateId: Annotated[str, Field(max_length=64)] = ""
-    MsgID: Annotated[str | int, Field(description="As the sender was told.")]
-    ErrorCode: Annotated[str | int, Field(description="0 where it was delivered.")] = 0
-
-
-class WechatEvent(_Reported):
-    """An event of the mini-program's message push, in JSON."""
-
-    Event: Annotated[str, Field(max_length=64)]
-    List: Annotated[tuple[WechatSent, ...], Field(max_length=MOST_REPORTS)] = ()
-
-    model_config = ConfigDict(
-        extra="ignore",
-        json_schema_extra={
-            "examples": [{"Event": "subscribe_msg_sent_event", "List": [{"MsgID": "1700827", "ErrorCode": "0"}]}]
-        },
-    )
+    def reply(self) -> TextReply:
+        number = _e164(f"{self.nationcode.lstrip('+')}{self.mobile}")
+        return TextReply(provider="tencent", number=number, text=self.text, key=str(self.time))
 
 
 class Bounce(Strict):
@@ -146,165 +172,44 @@ class PushReport(Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"evidence": "shown"}]})
 
 
-@router.post(
-    "/aliyun/{secret}/reports",
-    summary="阿里云短信回执 Receipts of Aliyun",
-    responses={200: {"description": "Taken."}, **_DOCUMENTED},
-)
+_TAKEN: dict[int | str, dict[str, Any]] = {200: {"description": "Taken."}, **DOCUMENTED}
+
+
+@router.post("/aliyun/{secret}/reports", summary="阿里云短信回执 Receipts of Aliyun", responses=_TAKEN)
 async def aliyun_reports(
     parts: ContainerDep, secret: Secret, reports: Annotated[list[AliyunReport], Body(max_length=MOST_REPORTS)]
 ) -> Response:
     """Take in receipts as Aliyun posts them; the same again counts once."""
-    _check(parts, secret)
-    await _take(
-        parts,
-        [
-            Receipt(
-                provider="aliyun",
-                message_id=_uuid(one.out_id),
-                reference=one.biz_id or None,
-                evidence=Evidence.DELIVERED if one.success else None,
-                code=one.err_code or "",
-            )
-            for one in reports
-            if _uuid(one.out_id) or one.biz_id
-        ],
-    )
-    return JSONResponse({"code": 0, "msg": "成功"})
+    return await _take_reports(parts, secret, reports, _ALIYUN_TAKEN)
 
 
-@router.post(
-    "/aliyun/{secret}/replies",
-    summary="阿里云上行短信 Replies by Aliyun",
-    responses={200: {"description": "Taken."}, **_DOCUMENTED},
-)
+@router.post("/aliyun/{secret}/replies", summary="阿里云上行短信 Replies by Aliyun", responses=_TAKEN)
 async def aliyun_replies(
     parts: ContainerDep, secret: Secret, replies: Annotated[list[AliyunReply], Body(max_length=MOST_REPORTS)]
 ) -> Response:
     """Do what replies ask for: R refuses further text messages of that kind, Y says yes to an offer. 回复 R 退订，回复 Y 确认。"""
-    _check(parts, secret)
-    await _answer(
-        parts,
-        [
-            TextReply(provider="aliyun", number=_e164(one.phone_number), text=one.content, key=str(one.sequence_id))
-            for one in replies
-        ],
-    )
-    return JSONResponse({"code": 0, "msg": "成功"})
+    return await _take_replies(parts, secret, replies, _ALIYUN_TAKEN)
 
 
-@router.post(
-    "/tencent/{secret}/reports",
-    summary="腾讯云短信回执 Receipts of Tencent",
-    responses={200: {"description": "Taken."}, **_DOCUMENTED},
-)
+@router.post("/tencent/{secret}/reports", summary="腾讯云短信回执 Receipts of Tencent", responses=_TAKEN)
 async def tencent_reports(
     parts: ContainerDep, secret: Secret, reports: Annotated[list[TencentReport], Body(max_length=MOST_REPORTS)]
 ) -> Response:
     """Take in receipts as Tencent posts them; the same again counts once."""
-    _check(parts, secret)
-    await _take(
-        parts,
-        [
-            Receipt(
-                provider="tencent",
-                message_id=None,
-                reference=one.sid,
-                evidence=Evidence.DELIVERED if one.report_status == "SUCCESS" else None,
-                code=one.errmsg or "",
-            )
-            for one in reports
-            if one.sid
-        ],
-    )
-    return JSONResponse({"result": 0, "errmsg": "OK"})
+    return await _take_reports(parts, secret, reports, _TENCENT_TAKEN)
 
 
-@router.post(
-    "/tencent/{secret}/replies",
-    summary="腾讯云上行短信 A reply by Tencent",
-    responses={200: {"description": "Taken."}, **_DOCUMENTED},
-)
+@router.post("/tencent/{secret}/replies", summary="腾讯云上行短信 A reply by Tencent", responses=_TAKEN)
 async def tencent_reply(parts: ContainerDep, secret: Secret, given: TencentReply) -> Response:
     """Do what a reply asks for, as with Aliyun's."""
-    _check(parts, secret)
-    number = _e164(f"{given.nationcode.lstrip('+')}{given.mobile}")
-    await _answer(parts, [TextReply(provider="tencent", number=number, text=given.text, key=str(given.time))])
-    return JSONResponse({"result": 0, "errmsg": "OK"})
+    return await _take_replies(parts, secret, [given], _TENCENT_TAKEN)
 
 
-@dataclass(frozen=True, slots=True)
-class WechatSignature:
-    """What WeChat puts into the query of every call: it signs with the token that it was told, our secret."""
-
-    signature: Annotated[str, Query(pattern=r"^[0-9a-f]{40}$", examples=["f464b24fc39322e44b38aa78f5edd27bd1441696"])]
-    timestamp: Annotated[str, Query(pattern=r"^[0-9]{1,12}$", examples=["1764000000"])]
-    nonce: Annotated[str, Query(min_length=1, max_length=64, pattern=r"^[\w-]+$", examples=["1320562132"])]
-    openid: Annotated[str | None, Query(max_length=64)] = None
-    encrypt_type: Annotated[str | None, Query(max_length=16)] = None
-    msg_signature: Annotated[str | None, Query(max_length=64)] = None
-
-    def is_by(self, token: str) -> bool:
-        """Return whether whoever signed knows `token`: SHA-1 of the three, sorted, as WeChat has it."""
-        content = "".join(sorted((token, self.timestamp, self.nonce))).encode()
-        return same_secret(self.signature, sha1(content).hexdigest())  # noqa: S324 - WeChat's own way
-
-
-WechatCall = Annotated[WechatSignature, Depends()]
-Echo = Annotated[str, Query(max_length=64, pattern=r"^[\w-]+$", examples=["4375120948345356249"])]
-
-
-@router.get(
-    "/wechat_mini/{secret}/events",
-    summary="微信接入验证 WeChat's greeting",
-    responses={
-        200: {"description": "The echo.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **_DOCUMENTED,
-    },
-)
-async def wechat_greeting(parts: ContainerDep, secret: Secret, call: WechatCall, echostr: Echo) -> Response:
-    """Echo what WeChat sends when the address is entered there, with the secret as its token, and JSON as the format."""
-    _check(parts, secret)
-    if not call.is_by(secret):
-        raise Refused(Reason.NOT_FOUND)
-    return Response(echostr, media_type="text/plain")
-
-
-@router.post(
-    "/wechat_mini/{secret}/events",
-    summary="微信小程序事件 Events of WeChat",
-    responses={
-        200: {"description": "Taken.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **_DOCUMENTED,
-    },
-)
-async def wechat_events(parts: ContainerDep, secret: Secret, call: WechatCall, event: WechatEvent) -> Response:
-    """Take in what became of subscription messages, signed by WeChat; other events are passed over."""
-    _check(parts, secret)
-    if not call.is_by(secret):
-        raise Refused(Reason.NOT_FOUND)
-    sent = event.List if event.Event == "subscribe_msg_sent_event" else ()
-    await _take(
-        parts,
-        [
-            Receipt(
-                provider=Channel.WECHAT_MINI.value,
-                message_id=None,
-                reference=str(one.MsgID),
-                evidence=Evidence.DELIVERED if str(one.ErrorCode) == "0" else None,
-                code=str(one.ErrorCode),
-            )
-            for one in sent
-        ],
-    )
-    return Response("success", media_type="text/plain")
-
-
-@router.post("/email/{secret}/bounces", summary="退信 Bounces", status_code=204, responses=_DOCUMENTED)
+@router.post("/email/{secret}/bounces", summary="退信 Bounces", status_code=204, responses=DOCUMENTED)
 async def bounces(parts: ContainerDep, secret: Secret, bounce: Bounce) -> Response:
     """Take in a delivery status notification: what could not be delivered, or was. One that is none is passed over."""
-    _check(parts, secret)
-    await _take(parts, [one for one in [of_bounce(bounce.raw)] if one is not None])
+    check_secret(parts, secret)
+    await take(parts, [one for one in [of_bounce(bounce.raw)] if one is not None])
     return Response(status_code=204)
 
 
@@ -321,7 +226,7 @@ async def push_report(
         message_id = UUID(bytes=parts.links.read(REPORT, token))
     except (InvalidLink, ValueError):
         raise Refused(Reason.LINK_INVALID) from None
-    await _take(
+    await take(
         parts,
         [
             Receipt(
@@ -335,26 +240,18 @@ async def push_report(
     return Response(status_code=204)
 
 
-def _check(parts: Container, secret: str) -> None:
-    """Refuse whoever does not know the secret as if there were nothing here.
-
-    Raises:
-        Refused: `not_found`.
-    """
-    expected = parts.settings.receipt_secret
-    if expected is None or not same_secret(secret, expected.get_secret_value()):
-        raise Refused(Reason.NOT_FOUND)
+async def _take_reports(parts: Container, secret: str, reports: Sequence[_Report], answer: dict[str, Any]) -> Response:
+    check_secret(parts, secret)
+    await take(parts, [found for found in (one.receipt() for one in reports) if found is not None])
+    return JSONResponse(answer)
 
 
-async def _take(parts: Container, arrived: Sequence[Receipt]) -> None:
-    async with parts.engine.begin() as tx:
-        await receive(tx, sorted(arrived, key=lambda one: one.key), parts.clock())
-
-
-async def _answer(parts: Container, replies: Sequence[TextReply]) -> None:
+async def _take_replies(parts: Container, secret: str, replies: Sequence[_Reply], answer: dict[str, Any]) -> Response:
+    check_secret(parts, secret)
     for one in replies:
         async with parts.engine.begin() as tx:
-            await reply(tx, parts.box, one, parts.clock())
+            await reply(tx, parts.box, one.reply(), parts.clock())
+    return JSONResponse(answer)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -1,5 +1,8 @@
 """WeChat: subscription messages of the mini-program, template messages of the official account, and WeCom for staff.
 
+An official account may have subscription notices instead of template messages: then each spends a consent, as the
+mini-program's do.
+
 All three speak alike: a call with an access token that all workers share, answered by an `errcode`. A token that is not
 good any more (40001, 40014, 42001) means that nothing was sent: the token is renewed, once, and the call repeated.
 
@@ -156,6 +159,13 @@ class OfficialAccount(Post):
         }
 
 
+class OfficialNotice(Post):
+    """Subscription notices (`subscribe/bizsend`)."""
+
+    def body(self, letter: AppMessage, address: str, **facts: Any) -> dict[str, Any]:
+        return {"touser": address, "template_id": letter.template, "data": letter.data, **facts}
+
+
 class WorkApp(Post):
     """Text cards of a WeCom application (`message/send`), with its duplicate check."""
 
@@ -172,6 +182,7 @@ class WorkApp(Post):
 
 MINI_PROGRAM = MiniProgram(path="/cgi-bin/message/subscribe/send", needs_consent=True)
 OFFICIAL_ACCOUNT = OfficialAccount(path="/cgi-bin/message/template/send")
+OFFICIAL_NOTICE = OfficialNotice(path="/cgi-bin/message/subscribe/bizsend", needs_consent=True)
 WECOM = WorkApp(path="/cgi-bin/message/send", repeatable=True)
 
 

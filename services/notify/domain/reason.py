@@ -43,6 +43,7 @@ class Reason(StrEnum):
     BINDING_NOT_SET_UP = "binding_not_set_up"
     BINDING_CODE_INVALID = "binding_code_invalid"
     WECHAT_TEMPLATE_UNKNOWN = "wechat_template_unknown"
+    WECHAT_POST_UNREADABLE = "wechat_post_unreadable"
     SPAN_INVALID = "span_invalid"
     WEBHOOK_UNKNOWN = "webhook_unknown"
     WEBHOOK_ADDRESS_NOT_ALLOWED = "webhook_address_not_allowed"

@@ -19,9 +19,15 @@ MOST_OPEN = 20
 """One-time consents of one account for one template; more would only hide that they are not asked for with care."""
 
 _BOUND = text("""
-    SELECT channel FROM bindings WHERE account_id = :account_id
+    SELECT channel FROM bindings WHERE account_id = :account_id AND left_at IS NULL
     UNION ALL
     SELECT :web_push WHERE EXISTS (SELECT FROM push_subscriptions WHERE account_id = :account_id)
+""")
+
+_FOLLOW = text("""
+    UPDATE bindings SET left_at = CASE WHEN :follows THEN NULL ELSE :at END, told_at = :at
+    WHERE channel = :channel AND fingerprint = :fingerprint
+      AND greatest(told_at, date_trunc('second', bound_at)) <= :at
 """)
 
 _GIVE = text("""
@@ -63,6 +69,15 @@ _LEFT = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """A channel that an account is bound to; `left`: its reader does not follow us there any more."""
+
+    channel: Channel
+    since: datetime
+    left: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """What is left of an account's consents for a template."""
@@ -90,7 +105,8 @@ async def bind(tx: AsyncConnection, box: Strongbox, whose: tuple[UUID, Channel],
         sealed=box.seal(address, f"binding.{channel.value}"),
         bound_at=now,
     )
-    new = {"fingerprint": row.excluded.fingerprint, "sealed": row.excluded.sealed, "bound_at": row.excluded.bound_at}
+    names = ("fingerprint", "sealed", "bound_at", "left_at", "told_at")
+    new = {name: getattr(row.excluded, name) for name in names}
     await tx.execute(row.on_conflict_do_update(index_elements=[table.account_id, table.channel], set_=new))
 
 
@@ -101,14 +117,34 @@ async def unbind(tx: AsyncConnection, account_id: UUID, channel: Channel) -> Non
 
 
 async def address_of(connection: AsyncConnection, box: Strongbox, account_id: UUID, channel: Channel) -> str | None:
-    """Return the address to which an account is bound on a channel."""
+    """Return the address to which an account is bound on a channel, unless its reader has left."""
     table = bindings.c
-    query = select(table.sealed).where(table.account_id == account_id, table.channel == channel.value)
+    query = select(table.sealed).where(
+        table.account_id == account_id, table.channel == channel.value, table.left_at.is_(None)
+    )
     sealed = (await connection.execute(query)).scalar_one_or_none()
     try:
         return None if sealed is None else box.open(sealed, f"binding.{channel.value}")
     except CannotOpen:
         return None
+
+
+async def account_of(connection: AsyncConnection, box: Strongbox, channel: Channel, address: str) -> UUID | None:
+    """Return the account that an address on a channel is bound to."""
+    table = bindings.c
+    known = box.fingerprint(address, channel.value)
+    query = select(table.account_id).where(table.channel == channel.value, table.fingerprint == known)
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def follow(
+    tx: AsyncConnection, box: Strongbox, whose: tuple[Channel, str], at: datetime, *, follows: bool
+) -> None:
+    """Write down that whoever is bound by an address follows from `at` on, or has left; older news changes nothing."""
+    channel, address = whose
+    known = box.fingerprint(address, channel.value)
+    facts = {"channel": channel.value, "fingerprint": known, "at": at, "follows": follows}
+    await tx.execute(_FOLLOW, facts)
 
 
 async def give_consent(
@@ -145,11 +181,18 @@ async def left(connection: AsyncConnection, account_id: UUID, channel: Channel) 
     return {row.template: Left(open=row.open, lasting=row.lasting) for row in rows}
 
 
-async def bound_channels(connection: AsyncConnection, account_id: UUID) -> Sequence[tuple[Channel, datetime]]:
-    """Return the channels that an account is bound to by an address, and since when."""
+async def bound_channels(connection: AsyncConnection, account_id: UUID) -> Sequence[Bound]:
+    """Return the channels that an account is bound to by an address."""
     table = bindings.c
-    query = select(table.channel, table.bound_at).where(table.account_id == account_id).order_by(table.channel)
-    return [(Channel(row.channel), row.bound_at) for row in await connection.execute(query)]
+    query = (
+        select(table.channel, table.bound_at, table.left_at)
+        .where(table.account_id == account_id)
+        .order_by(table.channel)
+    )
+    return [
+        Bound(channel=Channel(row.channel), since=row.bound_at, left=row.left_at is not None)
+        for row in await connection.execute(query)
+    ]
 
 
 def _whose(whose: tuple[UUID, Channel], template: str) -> dict[str, object]:

@@ -26,6 +26,10 @@ bindings = Table(
     Column("fingerprint", LargeBinary, nullable=False, comment="Keyed, of the address."),
     Column("sealed", Text, nullable=False, comment="The address there: an openid, a WeCom user id."),
     Column("bound_at", moment, nullable=False),
+    Column(
+        "left_at", moment, nullable=True, comment="When its reader left the official account; null while they follow."
+    ),
+    Column("told_at", moment, nullable=True, comment="The provider's time of the newest word on that."),
     UniqueConstraint("channel", "fingerprint", name="uq_bindings_address"),
     comment="One address for each account and channel; an address belongs to one account at a time.",
 )

@@ -9,9 +9,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.api.deps import Container
+from services.notify.domain.message import Kind
+from services.notify.domain.planning import Rules
 from services.notify.doorbell import Doorbell
 from services.notify.main import JWKS_PATH, create_app
 from services.notify.settings import NotifySettings
@@ -19,12 +22,15 @@ from shared.clock import SettableClock
 from shared.contracts import EventType
 from shared.http import Client, Response
 from shared.sealing import generate_keys
+from shared.strongbox import Strongbox
 from shared.tokens import Principal, Signer, Verifier, remote_jwks
 from tests.notify.make import RESIDENT, booking, event
 from tests.notify.serving import serving
 from tests.notify.town import Keys, Town
 
 HOUR = timedelta(hours=1)
+SECRET = "kJ2n8Qw4"
+"""What providers were told."""
 
 
 @dataclass(slots=True)
@@ -134,6 +140,15 @@ async def api(town: Town, signer: Signer, served: Served) -> AsyncIterator[Calle
         yield Caller(served.client, signer, town.clock, parts, issuer)
     assert parts.engine is engine
     await everybody_has_left(parts.doorbell)
+
+
+@pytest.fixture
+def receiving(api: Caller, town: Town) -> Caller:
+    """The API that providers report to."""
+    api.parts.settings = api.parts.settings.model_copy(update={"receipt_secret": SecretStr(SECRET)})
+    town.rules = Rules(sms_kinds=frozenset(Kind))
+    town.box = Strongbox(api.parts.settings.key_folder)
+    return api
 
 
 async def everybody_has_left(doorbell: Doorbell) -> None:

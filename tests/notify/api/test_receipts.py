@@ -2,39 +2,25 @@
 
 import random
 from collections.abc import Sequence
-from hashlib import sha1
 from itertools import permutations
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
-from pydantic import SecretStr
 
 from services.notify.domain.message import Channel, Evidence, Kind
-from services.notify.domain.planning import Rules
 from services.notify.domain.preference import DEFAULTS, Preferences
 from services.notify.domain.receipt import Reply, meaning_of
 from services.notify.store import preferences
 from shared.contracts import EventType
 from shared.http import Response
-from shared.strongbox import Strongbox
-from tests.notify.api.conftest import Caller
+from tests.notify.api.conftest import SECRET, Caller
 from tests.notify.gateway import Answer
 from tests.notify.make import RESIDENT, booking, event
 from tests.notify.test_evidence import steps, told
 from tests.notify.town import Town
 
-SECRET = "kJ2n8Qw4"
 PHONE = "13900000001"
-
-
-@pytest.fixture
-def receiving(api: Caller, town: Town) -> Caller:
-    api.parts.settings = api.parts.settings.model_copy(update={"receipt_secret": SecretStr(SECRET)})
-    town.rules = Rules(sms_kinds=frozenset(Kind))
-    town.box = Strongbox(api.parts.settings.key_folder)
-    return api
 
 
 async def post(api: Caller, path: str, body: object, secret: str = SECRET) -> Response:
@@ -211,35 +197,6 @@ async def test_what_speaks_of_no_message_of_ours_is_passed_over(receiving: Calle
     stranger = [aliyun(uuid4()), {"out_id": "x", "biz_id": "", "success": True}]
     assert (await post(receiving, "aliyun/*/reports", stranger)).status_code == 200
     assert await told(town) == []
-
-
-def wechat(token: str = SECRET, **more: str) -> str:
-    signature = sha1("".join(sorted((token, "1764000000", "n1"))).encode()).hexdigest()
-    return urlencode({"signature": signature, "timestamp": "1764000000", "nonce": "n1", **more})
-
-
-async def test_wechat_is_greeted_and_reports_by_its_own_signature(receiving: Caller, town: Town) -> None:
-    message_id = await text_sent(town)
-    async with town.engine.begin() as tx:
-        await tx.exec_driver_sql("UPDATE attempts SET provider = 'wechat_mini', reference = '1700827'")
-    path = f"/receipts/wechat_mini/{SECRET}/events"
-    greeted = await receiving.client.get(f"{path}?{wechat(echostr='echo1')}")
-    assert (greeted.status_code, greeted.text) == (200, "echo1")
-    assert (await receiving.client.get(f"{path}?{wechat('wrong', echostr='echo1')}")).status_code == 404
-    event = {
-        "ToUserName": "gh_1",
-        "FromUserName": "o1",
-        "CreateTime": 1764000000,
-        "MsgType": "event",
-        "Event": "subscribe_msg_sent_event",
-        "List": [{"TemplateId": "T", "MsgID": "1700827", "ErrorCode": "0", "ErrorStatus": "success"}],
-    }
-    assert (await receiving.client.post(f"{path}?{wechat('wrong')}", json=event)).status_code == 404
-    assert (await stands(town, message_id))[2] == Evidence.ACCEPTED
-    answer = await receiving.client.post(f"{path}?{wechat(openid='o1')}", json=event)
-    assert (answer.status_code, answer.text) == (200, "success")
-    assert (await stands(town, message_id))[2] == Evidence.DELIVERED
-    assert (await receiving.client.post(f"{path}?{wechat()}", json={"Event": "other"})).text == "success"
 
 
 # -- replies
