@@ -16,46 +16,44 @@ the transaction of step 1.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 from uuid import UUID
 
-from services.notify.channels.carrier import Carrier, Letter, Send
+from services.notify.channels.carrier import Carrier
 from services.notify.commands.assign import Limit, Providers, deal, judge_all
 from services.notify.commands.receive import match_early
 from services.notify.compose import Composer, Unsendable
 from services.notify.domain.dispatch import Due, Lease, Move, Said, on_claim, on_outcome
 from services.notify.domain.lifecycle import LIFECYCLE, Action, State
 from services.notify.domain.merging import all_of, gathered
-from services.notify.domain.message import Channel, Evidence, Urgency, Why
+from services.notify.domain.message import Channel, Evidence, Why
 from services.notify.domain.outcome import Outcome, temporary, unknown
 from services.notify.domain.provider import Measures
+from services.notify.flow import AnyLetter, Ended, Flow
 from services.notify.store import inbox, messages
-from services.notify.store.database import Connection, Engine, is_unavailable
+from services.notify.store.database import Engine, is_unavailable
 from shared.clock import Clock
 from shared.ids import new_id
 
 _log = logging.getLogger(__name__)
-
-AnyLetter = TypeVar("AnyLetter", bound=Letter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How much is done at once.
 
-    `batch`: messages claimed in one transaction; `together`: sent between two looks at the version; `at_once`: how many
-    such groups are under way, so that a few answers that never come hold up nobody else; `gather_seconds`: for how long
-    outcomes are collected before they are written down together; `lease`: for how long a claim holds, longer than
-    `together` sends may take; `record_seconds`: for how long an outcome is kept in memory while the database is away.
+    `places`: how many letters may be under way at a time; `batch`: messages claimed in one transaction, at most, and never
+    more than there are places for; `gather_seconds`: for how long outcomes are collected before they are written down
+    together; `poll_seconds`: how long nothing is looked for once nothing more was due; `lease`: for how long a claim holds,
+    longer than any letter may take; `record_seconds`: for how long an outcome is kept in memory while the database is away.
     """
 
     batch: int = 200
-    together: int = 32
-    at_once: int = 4
+    places: int = 50
     gather_seconds: float = 0.02
     poll_seconds: float = 0.25
     lease: timedelta = timedelta(seconds=120)
@@ -104,46 +102,59 @@ class Delivery:
         self._stopping = True
 
     async def drain(self, channel: Channel) -> int:
-        """Deliver until nothing more is due on `channel` and all that was begun has ended; return how many messages.
-
-        Groups are sent beside each other, and more is claimed as they end: only as much as can be sent at once.
-        """
-        total, pace = 0, self._pace(channel)
-        under_way: set[asyncio.Task[None]] = set()
-        try:
-            while not self._stopping:
-                room = pace.at_once - len(under_way)
-                wanted = min(pace.batch, room * pace.together)
-                count = await self._begin(channel, wanted, under_way) if room else 0
-                total += count
-                if room and count == wanted:
-                    continue
-                if not under_way:
-                    break
-                await asyncio.wait(under_way, timeout=pace.poll_seconds, return_when=asyncio.FIRST_COMPLETED)
-                _reap(under_way)
-        finally:
-            await asyncio.gather(*under_way)
+        """Deliver until nothing more is due on `channel` and all that was begun has ended; return how many messages."""
+        route = self.routes.get(channel)
+        if channel is not Channel.IN_APP and route is not None:
+            return await self._keep_full(channel, route)
+        total, batch = 0, self._pace(channel).batch
+        while not self._stopping:
+            count = await self._at_once(channel, batch)
+            total += count
+            if count < batch:
+                break
         return total
 
-    async def _begin(self, channel: Channel, wanted: int, under_way: set[asyncio.Task[None]]) -> int:
-        """Claim up to `wanted` and begin to send them; return how many there were to work on."""
+    async def _keep_full(self, channel: Channel, route: Route[Any]) -> int:
+        """Send, claiming more whenever half the places are free: only as much as can be sent at once."""
+        total, pace, rested, dry_at = 0, self._pace(channel), True, 0.0
+        async with Flow(route.carriers, pace.places) as flow:
+            try:
+                while not self._stopping:
+                    if rested and 2 * flow.room >= pace.places:
+                        wanted = min(pace.batch, flow.room)
+                        count, claimed = await self._claim(channel, wanted)
+                        await self._begin(route, claimed, flow)
+                        total += count
+                        rested, dry_at = count >= wanted, time.monotonic()
+                    if flow.under_way:
+                        await self._record(await flow.ended(pace.poll_seconds, pace.gather_seconds))
+                    elif not rested:
+                        break
+                    rested = rested or time.monotonic() - dry_at >= pace.poll_seconds
+            finally:
+                await self._end(flow)
+        return total
+
+    async def _end(self, flow: Flow[Any]) -> None:
+        """Begin nothing more, and write down what is still under way as it ends."""
+        while flow.under_way:
+            await self._record(await flow.ended(None, self.pace.gather_seconds))
+
+    async def _at_once(self, channel: Channel, wanted: int) -> int:
+        """Deal with up to `wanted` messages for which nobody is called; return how many there were."""
         if channel is Channel.IN_APP:
             return await self._write_inbox(wanted)
         worked_on, claimed = await self._claim(channel, wanted)
-        route = self.routes.get(channel)
-        if route is None:
-            await self._settle([_suppress(due, Why.CHANNEL_NOT_SET_UP) for due in claimed])
-            return worked_on
-        for group in _groups(gathered(claimed), self._pace(channel).together):
-            under_way.add(asyncio.create_task(self._send_together(route, group)))
+        await self._settle([_suppress(due, Why.CHANNEL_NOT_SET_UP) for due in claimed])
         return worked_on
 
     async def deliver(self, channel: Channel) -> int:
-        """Deliver one batch of what is due on `channel`, group by group; return how many messages were worked on."""
-        under_way: set[asyncio.Task[None]] = set()
-        worked_on = await self._begin(channel, self._pace(channel).batch, under_way)
-        await asyncio.gather(*under_way)
+        """Deliver one batch of what is due on `channel`; return how many messages were worked on."""
+        pace, route = self._pace(channel), self.routes.get(channel)
+        if channel is Channel.IN_APP or route is None:
+            return await self._at_once(channel, pace.batch)
+        worked_on, claimed = await self._claim(channel, pace.places)
+        await self._send_together(route, claimed)
         return worked_on
 
     async def judge(self, channel: Channel) -> int:
@@ -157,13 +168,11 @@ class Delivery:
 
     # -- step 1
 
-    async def _claim(self, channel: Channel, wanted: int | None = None) -> tuple[int, list[Due]]:
+    async def _claim(self, channel: Channel, wanted: int = 200) -> tuple[int, list[Due]]:
         now = self.clock()
         lease = Lease(token=new_id(), until=now + self._pace(channel).lease)
         async with self.engine.begin() as tx:
-            dues = await self._by_lane(
-                lambda lane, room: messages.claim(tx, (channel, lane), lease, now, room), channel, wanted
-            )
+            dues = await messages.claim(tx, channel, lease, now, wanted)
             moves = [on_claim(due, lease, now) for due in dues]
             half_sent = [move.due for move in moves if move.action is Action.DOUBT]
             in_doubt = [(due, unknown(Why.LEASE_RAN_OUT.value)) for due in half_sent]
@@ -176,24 +185,10 @@ class Delivery:
             )
         return len(dues), [move.due for move in moves if move.action is Action.CLAIM]
 
-    async def _by_lane(
-        self, take: Callable[[Urgency, int], Awaitable[list[Due]]], channel: Channel, wanted: int | None
-    ) -> list[Due]:
-        """Return a batch, the most urgent lane first: a wall of reminders never stands before a sign-in code."""
-        dues: list[Due] = []
-        for lane in Urgency:
-            room = (wanted or self._pace(channel).batch) - len(dues)
-            if room:
-                dues += await take(lane, room)
-        return dues
-
-    async def _due(self, tx: Connection, channel: Channel, now: datetime, wanted: int | None = None) -> list[Due]:
-        return await self._by_lane(lambda lane, room: messages.due(tx, channel, lane, now, room), channel, wanted)
-
     async def _write_inbox(self, wanted: int) -> int:
         now = self.clock()
         async with self.engine.begin() as tx:
-            dues = await self._due(tx, Channel.IN_APP, now, wanted)
+            dues = await messages.due(tx, Channel.IN_APP, now, wanted)
             moves, entries = [], []
             for due in dues:
                 move = on_claim(due, Lease(token=new_id(), until=now), now)
@@ -217,27 +212,29 @@ class Delivery:
     # -- steps 2 to 4
 
     async def _send_together(self, route: Route[AnyLetter], claimed: Sequence[Due]) -> None:
+        """Send what was claimed, and return when all of it has ended."""
+        async with Flow(route.carriers, len(claimed)) as flow:
+            await self._begin(route, claimed, flow)
+            await self._end(flow)
+
+    async def _begin(self, route: Route[AnyLetter], claimed: Sequence[Due], flow: Flow[AnyLetter]) -> None:
+        """Write the letters, record the attempts, and put the letters on their way."""
         now = self.clock()
         if self._stopping:
-            await self._settle([_release(one, now) for due in claimed for one in all_of(due)])
+            await self._settle([_release(due, now) for due in claimed])
             return
         letters: dict[Any, tuple[AnyLetter, Said]] = {}
-        given_up = []
-        for due in claimed:
+        ready, given_up = [], []
+        for due in gathered(claimed):
             composed = _compose(route, due, now)
             if isinstance(composed, Move):
                 given_up += _for_all(composed)
             else:
                 letters[due.id] = composed
-        ready = [due for due in claimed if due.id in letters]
-        started = await self._start(route, ready, given_up)
-        carriers = route.carriers
-        await asyncio.gather(
-            *(
-                self._hand_over(carriers[name], [(due, *letters[due.id]) for due, by in started if by == name])
-                for name in dict.fromkeys(by for _, by in started)
-            )
-        )
+                ready.append(due)
+        for due, provider in await self._start(route, ready, given_up):
+            letter, said = letters[due.id]
+            await flow.put(provider, letter, due, said)
 
     async def _start(
         self, route: Route[AnyLetter], ready: Sequence[Due], given_up: Sequence[Move]
@@ -262,7 +259,7 @@ class Delivery:
     async def _whole(self, given: Sequence[tuple[Due, str]], numbers: Mapping[UUID, int]) -> list[tuple[Due, str]]:
         """Return those of which every part was started; the parts of the others did not leave, and are put back."""
         whole: list[tuple[Due, str]] = []
-        broken: list[tuple[Due, Outcome, Said | None]] = []
+        broken: list[Ended] = []
         for due, name in given:
             parts = [_started(one, numbers[one.id]) for one in all_of(due) if one.id in numbers]
             if len(parts) == 1 + len(due.together):
@@ -273,23 +270,7 @@ class Delivery:
             await self._record(broken)
         return whole
 
-    async def _hand_over(self, carrier: Carrier[AnyLetter], started: Sequence[tuple[Due, AnyLetter, Said]]) -> None:
-        """Send, and write down what happened as it happens: an answer that comes waits for none that does not."""
-        async with carrier.open() as send:
-            sending = {asyncio.create_task(_send(send, letter)): (due, said) for due, letter, said in started}
-            waiting: set[asyncio.Task[Outcome]] = set(sending)
-            try:
-                while waiting:
-                    ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                    if waiting:
-                        more, waiting = await asyncio.wait(waiting, timeout=self.pace.gather_seconds)
-                        ended |= more
-                    await self._record([(sending[task][0], task.result(), sending[task][1]) for task in ended])
-            finally:
-                for task in waiting:
-                    task.cancel()
-
-    async def _record(self, ended: Sequence[tuple[Due, Outcome, Said | None]]) -> None:
+    async def _record(self, ended: Sequence[Ended]) -> None:
         """Write down what happened, for as long as it takes: while the database is away, only this process knows."""
         patience = time.monotonic() + self.pace.record_seconds
         while True:
@@ -302,7 +283,7 @@ class Delivery:
             else:
                 return
 
-    async def _record_once(self, letters: Sequence[tuple[Due, Outcome, Said | None]]) -> None:
+    async def _record_once(self, letters: Sequence[Ended]) -> None:
         now = self.clock()
         ended = [(one, outcome) for due, outcome, _ in letters for one in all_of(due)]
         moves = [move for due, outcome, said in letters for move in _ends(due, outcome, said, now, self.chance())]
@@ -329,18 +310,6 @@ def _late(move: Move, state: State) -> Move | None:
     if move.action not in LIFECYCLE[state] or move.action is Action.EXPIRE:
         return None
     return replace(move, due=doubted, why=Why.LATE_EVIDENCE)
-
-
-def _groups(claimed: Sequence[Due], size: int) -> Iterator[Sequence[Due]]:
-    for first in range(0, len(claimed), size):
-        yield claimed[first : first + size]
-
-
-def _reap(under_way: set[asyncio.Task[None]]) -> None:
-    """Take out what has ended, and raise what it raised."""
-    for task in [task for task in under_way if task.done()]:
-        under_way.discard(task)
-        task.result()
 
 
 def _release(due: Due, now: datetime) -> Move:
@@ -377,12 +346,3 @@ def _compose(route: Route[AnyLetter], due: Due, now: datetime) -> tuple[AnyLette
     except Exception:  # noqa: BLE001 - one message's fault must not hold up the batch
         _log.exception("template_failed", extra={"message_id": due.id, "kind": due.key.kind.value})
         return Move(due=due, action=Action.FAIL, why=Why.TEMPLATE_FAILED)
-
-
-async def _send(send: Send[AnyLetter], letter: AnyLetter) -> Outcome:
-    """Send, and take a fault of our own for what it is: nobody knows how far the call had come."""
-    try:
-        return await send(letter)
-    except Exception as fault:  # noqa: BLE001 - see above: an outcome, whatever it was
-        _log.exception("carrier_failed", extra={"message_id": letter.message_id})
-        return unknown(type(fault).__name__)

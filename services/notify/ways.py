@@ -42,6 +42,9 @@ from shared.strongbox import Strongbox, vapid_key
 
 _log = logging.getLogger(__name__)
 
+SMS_AT_ONCE = 50
+"""Text messages under way at a time, by one worker."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
@@ -77,8 +80,8 @@ def _email(means: Means) -> Route[Any] | None:
         seconds=settings.smtp_seconds,
         connections=settings.smtp_connections,
     )
-    # as many as there are connections, and as many again that are made ready meanwhile
-    pace = Pace(together=settings.smtp_connections, at_once=2, lease=_lease(settings))
+    # as many as there are connections, and half as many again that are made ready meanwhile
+    pace = Pace(places=settings.smtp_connections + settings.smtp_connections // 2, lease=_lease(settings))
     return Route(means.composer.mail, Rehearsing(Smtp(server)), pace=pace)
 
 
@@ -107,8 +110,8 @@ def _sms(means: Means) -> Route[Any] | None:
     rate = settings.sms_per_second
     limit = Limit(per_second=rate, burst=rate, reserve=rate / 5)
     limits = {one.provider: limit for one in (carrier, *others)} if rate else {}
-    # as many as the client has connections, so that nothing that was begun waits for one
-    pace = Pace(together=25, at_once=2, lease=_lease(settings))
+    # as many as half the client's connections, so that nothing that was begun waits for one
+    pace = Pace(places=SMS_AT_ONCE, lease=_lease(settings))
     return Route(means.composer.text_message, carrier, others=others, limits=limits, pace=pace)
 
 

@@ -26,6 +26,7 @@ from services.notify.store import receipts
 from services.notify.store.database import Engine
 from services.notify.store.retention import Keep
 from services.notify.sweeps import Notary, Retention
+from services.notify.watch import Watch
 from services.notify.ways import Means, ways_out
 from shared.bus import Bus
 from shared.clock import Clock, system_clock
@@ -125,8 +126,9 @@ def _delivery(settings: NotifySettings, opener: Opener, engine: Engine, client: 
 def ticks(consumer: Consumer, delivery: Delivery, clock: Clock) -> Ticker:
     """Return the metronome: each channel delivers by its own tick, so that one that hangs holds up no other."""
     ticker = Ticker(clock)
+    watch = Watch(delivery.engine, clock, DELIVER_SECONDS / 2)
     for channel in Channel:
-        ticker.every(DELIVER_SECONDS, _drain(delivery, channel), f"deliver_{channel.value}")
+        ticker.every(DELIVER_SECONDS, _drain(delivery, watch, channel), f"deliver_{channel.value}")
     ticker.every(CATCH_UP_SECONDS, consumer.catch_up_once, "catch_up")
     return ticker
 
@@ -183,8 +185,8 @@ def keep_house(ticker: Ticker, delivery: Delivery, settings: NotifySettings) -> 
     ticker.every(NOTARY_SECONDS, Notary(delivery.engine).chain, "notary")
 
 
-def _drain(delivery: Delivery, channel: Channel) -> Any:
+def _drain(delivery: Delivery, watch: Watch, channel: Channel) -> Any:
     async def drain() -> int:
-        return await delivery.drain(channel)
+        return await delivery.drain(channel) if await watch.calls(channel) else 0
 
     return drain

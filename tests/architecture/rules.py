@@ -36,7 +36,9 @@ RINGS: Mapping[str, frozenset[str]] = {
         "api": _ACTS | {"views", "doorbell", "renderer", "api"},  # it shows how a message will look
         "sweeps": _ACTS,
         "consume": _ACTS,
-        "deliver": _ACTS | {"channels", "renderer", "compose"},
+        "flow": {"channels", "domain"},  # letters on their way
+        "watch": _SQL,  # which channels have something due
+        "deliver": _ACTS | {"channels", "renderer", "compose", "flow"},
         "compose_apps": {"domain", "renderer", "channels", "compose"},  # letters for what runs on a phone
         "partners": _SQL | {"channels"},  # tells partner systems what they subscribed to
         "reach": _SQL | {"channels"},  # what channels ask of the database

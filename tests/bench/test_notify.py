@@ -72,7 +72,7 @@ async def storm(databases: Databases, tmp_path: Path) -> AsyncIterator[Storm]:
 
 def worker(storm: Storm, clock: SettableClock, carrier: Instant) -> Delivery:
     composer = Composer(TEMPLATES, storm.keys.opener)
-    pace = Pace(batch=500, together=250, at_once=2)
+    pace = Pace(batch=500, places=500)
     routes = {Channel.SMS: Route(composer.text_message, carrier, pace=pace)}
     return Delivery(engine=storm.engine, composer=composer, routes=routes, clock=clock, chance=lambda: 0.5, pace=pace)
 

@@ -17,15 +17,15 @@ from services.notify.compose import Composer
 from services.notify.deliver import Delivery, Pace, Route
 from services.notify.domain import outcome as outcomes
 from services.notify.domain.dispatch import Due, Lease
-from services.notify.domain.message import Channel, Urgency
+from services.notify.domain.message import Channel
 from services.notify.domain.outcome import Outcome
 from services.notify.store import messages
+from services.notify.watch import Watch
 from shared.contracts import EventType, Words
 from tests.notify.make import booking, event
 from tests.notify.town import TEMPLATES, Town
 
 LEASE = Pace().lease
-Lane = tuple[Channel, Urgency]
 LOCK = " FOR UPDATE SKIP LOCKED"
 CLAIM_GUARD = "AND (state IN ('planned', 'claimed') AND visible_at <= :now) IS TRUE"
 GUARD = """ AND m.state = v.before AND m.attempt = v.attempt
@@ -79,10 +79,9 @@ def both_claim_at_once(workers: int) -> Iterator[None]:
     meeting = asyncio.Barrier(workers)
     claim = messages.claim
 
-    async def wait(tx: AsyncConnection, lane: Lane, lease: Lease, now: datetime, limit: int) -> list[Due]:
-        if lane[1] is Urgency.SOON:
-            await asyncio.wait_for(meeting.wait(), 5)
-        return await claim(tx, lane, lease, now, limit)
+    async def wait(tx: AsyncConnection, channel: Channel, lease: Lease, now: datetime, limit: int) -> list[Due]:
+        await asyncio.wait_for(meeting.wait(), 5)
+        return await claim(tx, channel, lease, now, limit)
 
     with patch.object(messages, "claim", wait):
         yield
@@ -228,7 +227,7 @@ async def test_an_outcome_that_comes_after_the_lease_still_counts_as_evidence(to
 async def test_a_worker_that_stops_gives_back_what_it_has_not_begun(town: Town) -> None:
     await book(town, 5)
     carrier, after = Carrier(), Carrier()
-    stopping = worker(town, carrier, Pace(together=2, at_once=1))
+    stopping = worker(town, carrier, Pace(places=2))
     carrier.during = lambda _mail: stopping.stop()
     await stopping.drain(Channel.EMAIL)
     assert len(carrier.seen) == 2, "those it had begun are finished"
@@ -374,10 +373,62 @@ async def test_a_carrier_that_breaks_leaves_doubt_and_the_others_go_on(town: Tow
     assert [tuple(row) for row in rows] == [("sent", 2), ("unknown", 1)]
 
 
+async def test_what_was_left_half_sent_waits_behind_no_wall(town: Town) -> None:
+    await book(town)
+    with pytest.raises(Killed):
+        await worker(town, Carrier(during=die)).deliver(Channel.EMAIL)
+    await book(town, 20)
+    town.clock.advance(LEASE)
+    worked_on, claimed = await worker(town, Carrier())._claim(Channel.EMAIL, 1)
+    assert (worked_on, len(claimed)) == (2, 1)
+    rows = await town.rows("SELECT state, count(*) FROM messages WHERE channel = 'email' GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in rows] == [("claimed", 1), ("planned", 19), ("unknown", 1)]
+
+
+async def test_a_letter_without_an_answer_holds_its_own_place_and_no_other(town: Town) -> None:
+    await book(town, 20)
+    others = asyncio.Event()
+
+    async def wait_for_the_others(mail: Mail) -> None:
+        if mail is carrier.seen[0]:
+            await asyncio.wait_for(others.wait(), 5)
+        elif len(carrier.seen) == 20:
+            others.set()
+
+    carrier = Carrier(during=wait_for_the_others)
+    await worker(town, carrier, Pace(places=4)).drain(Channel.EMAIL)
+    states = await town.rows("SELECT DISTINCT state FROM messages WHERE channel = 'email'")
+    assert [row.state for row in states] == ["sent"], "the first waited for all of them, and they did not wait for it"
+
+
+async def test_a_channel_calls_when_something_is_due_or_was_left_half_sent(town: Town) -> None:
+    async def calls() -> set[Channel]:
+        watch = Watch(town.engine, town.clock, 60.0)
+        return {channel for channel in Channel if await watch.calls(channel)}
+
+    assert await calls() == set()
+    await book(town)
+    assert await calls() == {Channel.EMAIL, Channel.IN_APP}
+    await town.delivery().drain(Channel.IN_APP)
+    with pytest.raises(Killed):
+        await worker(town, Carrier(during=die)).deliver(Channel.EMAIL)
+    assert await calls() == set()
+    town.clock.advance(LEASE)
+    assert await calls() == {Channel.EMAIL}
+
+
+async def test_one_look_serves_all_channels(town: Town) -> None:
+    watch = Watch(town.engine, town.clock, 60.0)
+    look = messages.waiting
+    with patch.object(messages, "waiting", side_effect=look) as looks:
+        await asyncio.gather(*(watch.calls(channel) for channel in Channel))
+    assert looks.call_count == 1
+
+
 async def test_more_than_a_batch_is_drained(town: Town) -> None:
     await book(town, 25)
     carrier = Carrier()
-    assert await worker(town, carrier, Pace(batch=10, together=4)).drain(Channel.EMAIL) == 25
+    assert await worker(town, carrier, Pace(batch=10, places=16)).drain(Channel.EMAIL) == 25
     assert (len(carrier.seen), seen_twice(carrier)) == (25, 0)
 
 

@@ -84,7 +84,7 @@ class Trial:
     def _worker(self) -> Delivery:
         composer = Composer(TEMPLATES, self.town.keys.opener)
         routes = {Channel.EMAIL: Route(composer.mail, self.ledger)}
-        return self.town.delivery(Pace(batch=20, together=7, at_once=2, poll_seconds=0.005), routes)
+        return self.town.delivery(Pace(batch=20, places=14, poll_seconds=0.005), routes)
 
     async def _change(self, one: BookingChanged, *, early: bool) -> None:
         await self.town.hear(self._event(one))

@@ -116,7 +116,7 @@ async def test_a_worker_that_dies_with_a_merged_message_leaves_each_of_them_to_t
     assert len(town.mailbox.seen) == 1
     assert sorted(await reminders(town)) == [("sent", "accepted", 1)] + [("sent", "said_together", 1)] * 2
     async with town.engine.begin() as tx:
-        assert await messages.due(tx, Channel.EMAIL, Urgency.ROUTINE, town.clock(), 10) == []
+        assert await messages.due(tx, Channel.EMAIL, town.clock(), 10) == []
 
 
 # -- properties

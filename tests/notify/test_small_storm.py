@@ -131,7 +131,7 @@ class Scene:
     def worker(self, life: Life) -> Delivery:
         composer = Composer(TEMPLATES, self.town.keys.opener)
         sound = {**self.town.routes(composer), **self.world.routes}
-        pace = Pace(batch=20, together=8, at_once=2, gather_seconds=0.001, lease=LEASE, record_seconds=0.0)
+        pace = Pace(batch=20, places=16, gather_seconds=0.001, lease=LEASE, record_seconds=0.0)
         routes = {channel: Route(one.compose, Mortal(one.carrier, life), pace=pace) for channel, one in sound.items()}
         engine: Any = MortalEngine(self.town.engine, life)
         return Delivery(engine, composer, routes, self.town.clock, self.dice.random, pace)

@@ -114,13 +114,14 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
 )
 
 OPEN: frozenset[State] = frozenset({State.PLANNED, State.CLAIMED, State.SENDING})
-"""States that a worker must come back to: the rows of the index that is both schedule and queue."""
+"""States that a worker must come back to."""
 
 KEEPS_SEALED: frozenset[State] = OPEN | {State.UNKNOWN}
 """States in which the content that came with the event may still be needed; in any other it is gone."""
 
 RECALLABLE: frozenset[State] = frozenset({State.PLANNED, State.CLAIMED})
-"""States in which a message can still be stopped; from `sending` on it is too late."""
+"""States in which a message can still be stopped: the rows of the index that is both schedule and queue. From `sending` on
+it is too late."""
 
 
 class WrongAction(Exception):  # noqa: N818 - it names the answer, as `Refused` does

@@ -27,6 +27,7 @@ from services.notify.store.bookings import read_appointment
 from services.notify.store.notices import read_notice
 from services.notify.store.preferences import read as read_preferences
 from shared.clock import SHANGHAI
+from shared.db import fetch, prepared
 from shared.ids import new_id
 
 _PLAN = text("""
@@ -105,9 +106,11 @@ _OF_IT = """
 
 _IN_LINE = """
     SELECT {columns} FROM messages
-    WHERE channel = :channel AND urgency = :urgency AND visible_at <= :now AND state IN ('planned', 'claimed', 'sending')
-    ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    WHERE channel = :channel AND urgency = ANY(CAST(:lanes AS smallint[])) AND visible_at <= :now
+      AND state IN ('planned', 'claimed')
+    ORDER BY urgency, visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
 """
+"""One walk along the index, lane by lane, that ends at the limit."""
 
 _COLUMNS = (
     "id, subject_id, subject_version, kind, lead_minutes, recipient_id, channel, urgency, expires_at, state, lease_token,"
@@ -115,23 +118,40 @@ _COLUMNS = (
 )
 
 _DUE = text(f"""
-    SELECT m.*, {_KNOWN} FROM ({_IN_LINE.format(columns=_COLUMNS)}) m {_OF_IT} ORDER BY m.visible_at, m.id
+    SELECT m.*, {_KNOWN} FROM ({_IN_LINE.format(columns=_COLUMNS)}) m {_OF_IT} ORDER BY m.urgency, m.visible_at, m.id
 """)  # noqa: S608 - of constants alone
 
 # ANY(ARRAY(…)): however many rows are waiting, the plan is a look at the index for each of these. What another worker has
 # taken meanwhile is no longer as it was found; IS TRUE, so that nobody looks for that in an index.
 _CLAIM = text(f"""
-    WITH due AS MATERIALIZED ({_IN_LINE.format(columns="id, visible_at, state")}),
+    WITH due AS MATERIALIZED ({_IN_LINE.format(columns="id, visible_at")}),
     taken AS (
       UPDATE messages SET state = 'claimed', why = :why, lease_token = :token, visible_at = :until, changed_at = :now
       WHERE id = ANY(ARRAY(SELECT id FROM due)) AND (state IN ('planned', 'claimed') AND visible_at <= :now) IS TRUE
       RETURNING {_COLUMNS}
+    ), half AS (
+      SELECT {_COLUMNS} FROM messages WHERE channel = :channel AND state = 'sending' AND visible_at <= :now
+      ORDER BY visible_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
     ), m AS (
-      SELECT * FROM taken
-      UNION ALL SELECT {_COLUMNS} FROM messages WHERE id = ANY(ARRAY(SELECT id FROM due WHERE state = 'sending'))
+      SELECT * FROM half UNION ALL SELECT * FROM taken
     )
-    SELECT m.*, {_KNOWN} FROM m {_OF_IT} JOIN due ON due.id = m.id ORDER BY due.visible_at, due.id
+    SELECT m.*, {_KNOWN} FROM m {_OF_IT} LEFT JOIN due ON due.id = m.id
+    ORDER BY m.state DESC, m.urgency, due.visible_at, m.id
 """)  # noqa: S608 - as above
+
+_WAITING = prepared("""
+    SELECT c.channel FROM unnest(CAST(:channels AS text[])) AS c(channel)
+    CROSS JOIN LATERAL (
+      (SELECT id FROM messages m
+       WHERE m.channel = c.channel AND m.urgency = ANY(CAST(:lanes AS smallint[])) AND m.visible_at <= :now
+         AND m.state IN ('planned', 'claimed')
+       ORDER BY m.urgency, m.visible_at, m.id LIMIT 1)
+      UNION ALL
+      (SELECT id FROM messages m
+       WHERE m.channel = c.channel AND m.state = 'sending' AND m.visible_at <= :now
+       ORDER BY m.visible_at, m.id LIMIT 1)
+    ) found
+""")
 
 _MOVE = text("""
     WITH moved AS (
@@ -184,6 +204,7 @@ _FINISH = text("""
 
 
 _UNLOGGED = frozenset({Action.CLAIM, Action.RELEASE})
+_LANES = [urgency.value for urgency in Urgency]
 
 
 async def plan(
@@ -242,28 +263,34 @@ async def note_silence(tx: AsyncConnection, subject: tuple[UUID, int], why: Why,
     await tx.execute(_SILENCE, facts)
 
 
-async def due(tx: AsyncConnection, channel: Channel, urgency: Urgency, now: datetime, limit: int) -> list[Due]:
-    """Return up to `limit` messages of a lane whose time has come, the longest waiting first, locked until the commit.
+async def waiting(connection: AsyncConnection, now: datetime) -> frozenset[Channel]:
+    """Return the channels on which there is something to do; nothing is locked."""
+    facts = {"channels": [channel.value for channel in Channel], "lanes": _LANES, "now": now}
+    return frozenset(Channel(row["channel"]) for row in await fetch(connection, _WAITING, facts))
 
-    Those that another worker has locked are passed over.
+
+async def due(tx: AsyncConnection, channel: Channel, now: datetime, limit: int) -> list[Due]:
+    """Return up to `limit` messages of a channel whose time has come, locked until the commit.
+
+    The most urgent lane comes first, so that a wall of reminders never stands before a sign-in code; in each lane the
+    longest waiting. Those that another worker has locked are passed over.
     """
-    return [read_due(row) for row in await tx.execute(_DUE, _line(channel, urgency, now, limit))]
+    return [read_due(row) for row in await tx.execute(_DUE, _line(channel, now, limit))]
 
 
-async def claim(
-    tx: AsyncConnection, lane: tuple[Channel, Urgency], lease: Lease, now: datetime, limit: int
-) -> list[Due]:
+async def claim(tx: AsyncConnection, channel: Channel, lease: Lease, now: datetime, limit: int) -> list[Due]:
     """Return what `due` does, and take it under `lease` in the same statement.
 
-    What was found in `sending` is not taken: its worker died, and nobody may send it again as if nothing had happened.
+    Before it, and up to `limit` beside it, stands what was found in `sending`. It is not taken: its worker died, and nobody
+    may send it again as if nothing had happened. So it never waits behind a wall of what was not begun.
     """
-    facts = {**_line(*lane, now, limit), "token": lease.token, "until": lease.until, "why": Why.TAKEN.value}
+    facts = {**_line(channel, now, limit), "token": lease.token, "until": lease.until, "why": Why.TAKEN.value}
     return [read_due(row) for row in await tx.execute(_CLAIM, facts)]
 
 
-def _line(channel: Channel, urgency: Urgency, now: datetime, limit: int) -> dict[str, Any]:
+def _line(channel: Channel, now: datetime, limit: int) -> dict[str, Any]:
     today = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
-    facts = {"channel": channel.value, "urgency": urgency.value, "now": now, "limit": limit}
+    facts = {"channel": channel.value, "lanes": _LANES, "now": now, "limit": limit}
     return {**facts, "today": today, "most": MOST_A_DAY}
 
 

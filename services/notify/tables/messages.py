@@ -104,14 +104,15 @@ messages = Table(
     Index(
         "messages_due",
         *("channel", "urgency", "visible_at", "id"),
-        postgresql_where=text("state IN ('planned', 'claimed', 'sending')"),
+        postgresql_where=text("state IN ('planned', 'claimed')"),
     ),
     Index(
         "messages_texted",
         *("recipient_id", "changed_at"),
         postgresql_where=text("channel = 'sms' AND attempt > 0"),
     ),
-    Index("messages_in_doubt", "channel", "visible_at", "id", postgresql_where=text("state = 'unknown'")),
+    # Apart from what was not begun: what a dead worker left half sent never waits behind a wall of that.
+    Index("messages_begun", "channel", "visible_at", "id", postgresql_where=text("state IN ('sending', 'unknown')")),
     # No update of a due row can stay on its page without new index entries, so dead entries are swept early.
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.02", "autovacuum_analyze_scale_factor": "0.02"},
 )

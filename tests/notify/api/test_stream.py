@@ -10,7 +10,7 @@ import pytest
 
 from services.notify import views
 from services.notify.domain.message import Channel
-from services.notify.store import inbox
+from services.notify.store import inbox, messages
 from shared.contracts import EventType
 from tests.notify.api.conftest import Caller, deliver, everybody_has_left
 from tests.notify.api.test_messages import problem
@@ -99,7 +99,7 @@ async def test_numbers_appear_in_the_order_of_commit_so_a_reader_never_passes_on
     await town.hear(event(EventType.BOOKING_CONFIRMED, booking(reminders=())))
     delivery = town.delivery()
     async with town.engine.connect() as connection:
-        dues = await delivery._due(connection, Channel.IN_APP, town.clock())
+        dues = await messages.due(connection, Channel.IN_APP, town.clock(), 10)
     entries = [delivery.composer.entry(due)[0] for due in dues]
     slow = await town.engine.connect()
     await inbox.write(slow, entries[:1], town.clock())
