@@ -29,6 +29,7 @@ class EventType(StrEnum):
     BOOKING_PARTY_CHANGED = "yuyue.booking.party_changed.v1"
     BOOKING_CANCELLED = "yuyue.booking.cancelled.v1"
     BOOKING_CHECKED_IN = "yuyue.booking.checked_in.v1"
+    BOOKING_STEP_MET = "yuyue.booking.step_met.v1"
     BOOKING_COMPLETED = "yuyue.booking.completed.v1"
     BOOKING_NO_SHOW = "yuyue.booking.no_show.v1"
     BOOKING_LAPSED = "yuyue.booking.lapsed.v1"
@@ -46,13 +47,18 @@ class EventType(StrEnum):
 
 @value(frozen=True, slots=True, kw_only=True)
 class StepTold:
-    """One step of an itinerary: what, where, when, and how many of the party take part."""
+    """One step of an itinerary: what, where, when, and how many of the party take part.
+
+    `key` is its name in the definition; `met_at` is when its people were checked in to it, None where they were not.
+    """
 
     service_name: Words
     venue_name: Words
     starts_at: datetime
     local_start: str
     party_size: int
+    key: str = ""
+    met_at: datetime | None = None
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -318,6 +324,7 @@ DATA_OF: dict[EventType, type[EventData]] = {
     EventType.BOOKING_PARTY_CHANGED: BookingChanged,
     EventType.BOOKING_CANCELLED: BookingChanged,
     EventType.BOOKING_CHECKED_IN: BookingChanged,
+    EventType.BOOKING_STEP_MET: BookingChanged,
     EventType.BOOKING_COMPLETED: BookingChanged,
     EventType.BOOKING_NO_SHOW: BookingChanged,
     EventType.BOOKING_LAPSED: BookingChanged,

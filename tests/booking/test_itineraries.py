@@ -20,9 +20,9 @@ from services.booking.commands.desk import Desk
 from services.booking.domain.booking import Action
 from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
-from services.booking.domain.request import Actor, Book, Move
+from services.booking.domain.request import Actor, Alter, Book, Move
 from services.booking.domain.slot import Slot
-from services.booking.store.bookings import read_booking, read_bookings_at
+from services.booking.store.bookings import read_booking, read_bookings_at, read_history
 from services.booking.store.catalogue import read_catalogue
 from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
 from services.booking.store.keeping import keep
@@ -133,6 +133,41 @@ async def test_it_is_kept_whole_and_read_back_as_it_was_decided(city: City) -> N
     assert await audit(city.engine) == SOUND
     assert (await city.desk.ask(alter(resident, answer, Action.CANCEL), render)).status == 201
     assert (await places(city.engine, answer), await audit(city.engine)) == (set(), SOUND)
+
+
+async def test_a_step_that_is_met_is_in_its_claims_and_in_the_history(city: City) -> None:
+    """Two doors ask at one instant: both steps are met, and one of them is when the party came."""
+    of = day()
+    await world.put_slots(city.engine, *of.values())
+    ((resident, partner),) = await couples(city.engine, 1)
+    booking_id = UUID((await city.desk.ask(wish((resident, partner), of), render)).body.decode())
+    staff = Actor(new_id(), "staff", frozenset({make.VENUE}))
+    door = Alter(actor=staff, key=None, booking_id=booking_id, action=Action.CHECK_IN, venue_id=make.VENUE)
+    city.clock.set(of[HER].starts_at)
+    other = another(city)
+    asked = [desk.ask(replace(door, step=step), render) for desk, step in ((city.desk, HER), (other, HIM))]
+    assert [one.status for one in await asyncio.gather(*asked)] == [201, 201]
+    assert (await city.desk.ask(replace(door, step=HER), render)).body == Reason.STEP_MET.value.encode()
+    async with city.engine.connect() as connection:
+        booking = await read_booking(connection, booking_id)
+        entries = await read_history(connection, booking_id)
+        rows = await connection.execute(
+            text("SELECT step, met_at FROM claims WHERE booking_id = :id"), {"id": booking_id}
+        )
+        met = sorted((row.step, row.met_at) for row in rows if row.met_at is not None)
+    await other.close()
+    assert booking is not None
+    assert booking.course is not None
+    now = city.clock()
+    assert [(one.key, one.met_at) for one in booking.course.steps] == [(HER, now), (HIM, now), (BOTH, None)]
+    assert met == [(HIM, now), (HER, now)]
+    assert [(one.version, one.action, one.actor_role) for one in entries] == [
+        (1, "confirm", "resident"),
+        (2, "check_in", "staff"),
+        (3, "check_in_step", "staff"),
+    ]
+    assert {one.step for one in entries[1:]} == {HER, HIM}
+    assert await audit(city.engine) == SOUND
 
 
 async def test_one_lost_step_loses_them_all_and_keeps_nothing(city: City) -> None:

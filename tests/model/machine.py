@@ -250,13 +250,16 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.model.stays) >= BUSY)
     @rule(nth=st.integers(0, 1), minutes=st.sampled_from([-30, 0, 30]), leave=st.booleans())
     def they_come(self, nth: int, minutes: int, leave: bool) -> None:
-        """A party comes to its first slot, and is through when its last one ends."""
+        """A party comes to its first slot, and to its last, and is through when that one ends."""
         stays = sorted((one for one in self.model.stays if one.state == "confirmed"), key=self.model.starts)
         if nth < len(stays):
             stay = stays[nth]
             which = len(self.model.stays) - 1 - self.model.stays.index(stay)
             self.model.now = max(self.model.now, self.model.starts(stay) + minutes * MINUTE)
             self.play([Act(which, Action.CHECK_IN, Who.STAFF, person=1, stale=False)])
+            if stay.is_visit:
+                self.model.now = max(self.model.now, self.model.last_start(stay) - minutes * MINUTE)
+                self.play([Act(which, Action.CHECK_IN, Who.STAFF, person=1, stale=False)] * 2)
             self.model.now = max(self.model.now, self.model.ends(stay)) if leave else self.model.now
             self.play([Act(which, Action.COMPLETE, Who.SYSTEM, person=1, stale=False)])
 
@@ -342,6 +345,9 @@ class Machine(RuleBasedStateMachine):
             assert booking.state_at(self.model.now).value == self.model.state(stay)
             has = [(claim.slot_id, claim.person_id) for claim in booking.claims]
             assert has == [(SLOTS[slot].id, town.person_id(one)) for slot, people in stay.spots for one in people]
+            steps = () if booking.course is None else booking.course.steps
+            met = {step.slot_id for step in steps if step.met_at is not None}
+            assert met == ({SLOTS[slot].id for slot in stay.met} if stay.is_visit else set())
 
     @invariant()
     def taken_is_what_live_claims_and_walk_ins_take(self) -> None:

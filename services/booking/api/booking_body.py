@@ -11,8 +11,9 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from services.booking.domain.alteration import cancel_deadline, check_in_window, too_late_to_cancel
-from services.booking.domain.booking import LIFECYCLE, Action, Booking, Channel, State
+from services.booking.domain.alteration import cancel_deadline, too_late_to_cancel
+from services.booking.domain.attendance import is_missed, out_of_order, step_window, visit_window
+from services.booking.domain.booking import COME, LIFECYCLE, Action, Booking, Channel, State
 from services.booking.domain.catalogue import Catalogue, ServiceKind
 from services.booking.domain.policy import PartyKind, Policy
 from services.booking.domain.zone import in_words, local
@@ -102,7 +103,7 @@ class PersonShown:
 
 @dataclass(slots=True, kw_only=True)
 class CheckInShown:
-    """When the door checks the party in."""
+    """When the door checks the party in; an itinerary from its first step to its last."""
 
     __pydantic_config__ = _EXACT
 
@@ -126,6 +127,13 @@ class BookedStep:
     local_start: str
     people: list[UUID]
     preparation: Annotated[Words | None, Field(description="What to prepare. 准备事项。")]
+    check_in: CheckInShown
+    met_at: Annotated[datetime | None, Field(description="When its people were checked in to it. 签到时间。")]
+    missed: Annotated[bool, Field(description="Nobody was checked in to it, and its door has closed. 未到。")]
+    out_of_order: Annotated[
+        list[str],
+        Field(description="Steps that belong before it and had not been met when it was. 本应在前而尚未完成的步骤。"),
+    ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,7 +189,7 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
     service = catalogue.services[booking.service_id]
     venue = catalogue.venues[service.venue_id]
     policy = catalogue.policies[service.policy_id]
-    opens, closes = check_in_window(policy, booking)
+    opens, closes = visit_window(booking, catalogue)
     state = booking.state_at(now)
     return BookingShown(
         id=booking.id,
@@ -206,13 +214,13 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
         reminders=list(policy.reminders),
         actions=_actions(booking, state, policy, now),
         reason=booking.reason,
-        itinerary=_itinerary(booking, catalogue),
+        itinerary=_itinerary(booking, catalogue, now),
         created_at=local(booking.created_at),
         changed_at=local(booking.changed_at),
     )
 
 
-def _itinerary(booking: Booking, catalogue: Catalogue) -> BookedItinerary | None:
+def _itinerary(booking: Booking, catalogue: Catalogue, now: datetime) -> BookedItinerary | None:
     course = booking.course
     if course is None:
         return None
@@ -222,6 +230,7 @@ def _itinerary(booking: Booking, catalogue: Catalogue) -> BookedItinerary | None
         definition = None if itinerary is None else itinerary.step(step.key)
         service = catalogue.services[step.service_id]
         venue = catalogue.venues[service.venue_id]
+        opens, closes = step_window(step, catalogue)
         steps.append(
             BookedStep(
                 step=step.key,
@@ -234,6 +243,10 @@ def _itinerary(booking: Booking, catalogue: Catalogue) -> BookedItinerary | None
                 local_start=in_words(step.starts_at),
                 people=list(step.person_ids),
                 preparation=None if definition is None else definition.preparation,
+                check_in=CheckInShown(opens_at=local(opens), closes_at=local(closes)),
+                met_at=None if step.met_at is None else local(step.met_at),
+                missed=booking.state in COME and is_missed(step, catalogue, now),
+                out_of_order=list(out_of_order(step, course, itinerary)),
             )
         )
     name = None if itinerary is None else itinerary.name

@@ -20,15 +20,15 @@ from services.booking.api.deps import (
     documented_signed_in,
     documented_write,
 )
+from services.booking.api.history_body import History, history_shown
 from services.booking.commands.answer import Render
-from services.booking.domain.booking import Action, Booking, Channel, State
+from services.booking.domain.booking import Action, Booking, Channel
 from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.policy import PartyKind
 from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference, normalise
 from services.booking.domain.request import Alter, Book
-from services.booking.domain.zone import local
 from services.booking.store.bookings import (
     Window,
     companions_of,
@@ -43,7 +43,6 @@ from shared.web import (
     Answer,
     LeanRoute,
     Page,
-    Shown,
     Strict,
     decode_cursor,
     encode_cursor,
@@ -139,47 +138,6 @@ class Lookup(Strict):
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-C", "birth_date": "1990-01-01"}]}
-    )
-
-
-class ChangeShown(Shown):
-    """One change of a booking."""
-
-    version: int
-    at: datetime
-    action: str
-    state: State
-    by: Annotated[
-        str,
-        Field(
-            description="The role of whoever did it; `system` where time did, `draw` and `waiting_list` where these did."
-        ),
-    ]
-    reason: str | None
-
-
-class History(Shown):
-    """Every change of a booking, oldest first."""
-
-    items: list[ChangeShown]
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "items": [
-                        {
-                            "version": 1,
-                            "at": "2026-11-23T10:00:00+08:00",
-                            "action": "hold",
-                            "state": "held",
-                            "by": "resident",
-                            "reason": None,
-                        }
-                    ]
-                }
-            ]
-        }
     )
 
 
@@ -343,18 +301,7 @@ async def history(booking_id: BookingId, asker: SignedInDep) -> Response:
     await read_visible(asker, booking_id)
     async with asker.parts.engine.connect() as connection:
         entries = await read_history(connection, booking_id)
-    items = [
-        ChangeShown(
-            version=entry.version,
-            at=local(entry.at),
-            action=entry.action,
-            state=State(entry.state),
-            by=entry.actor_role,
-            reason=entry.reason,
-        )
-        for entry in entries
-    ]
-    return JSONResponse(History(items=items).model_dump(mode="json"))
+    return JSONResponse(history_shown(entries).model_dump(mode="json"))
 
 
 async def _alter(asker: Write, booking_id: UUID, action: Action, reason: str | None = None) -> Response:

@@ -46,6 +46,14 @@ class CheckIn(Strict):
     """The reference as it was scanned or typed."""
 
     reference: Annotated[str, Field(min_length=9, max_length=20, examples=["7Q2M-K4ZD-C"])]
+    step: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            pattern=r"^[a-z0-9-]+$",
+            description="Of an itinerary: which step. Where it is not said, the one of this venue that is due.",
+        ),
+    ] = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reference": "7Q2M-K4ZD-C"}]})
 
@@ -105,6 +113,8 @@ class Expected(Shown):
         Reason.HOLD_EXPIRED,
         Reason.CHECK_IN_EARLY,
         Reason.CHECK_IN_LATE,
+        Reason.STEP_UNKNOWN,
+        Reason.STEP_MET,
         Reason.BUSY,
         Reason.UNCERTAIN,
     ),
@@ -113,14 +123,22 @@ async def check_in(venue_id: VenueId, wish: CheckIn, asker: StaffWriteDep) -> Re
     """Check a party in. 签到入场。
 
     A refusal says what the door needs to know: too early or too late and when it would be right, checked in already,
-    cancelled, or not here but where.
+    cancelled, or not here but where. An itinerary is checked in step by step, each at its own door; what belongs before a
+    step and has not been done stands in its `out_of_order`. 行程逐步签到；顺序有误时予以提示，不予拒绝。
     """
     must_serve(asker, venue_id)
     async with asker.parts.engine.connect() as connection:
         booking = await read_by_reference(connection, normalise(wish.reference))
     if booking is None:
         raise Refused(Reason.BOOKING_UNKNOWN)
-    request = Alter(actor=asker.actor, key=asker.key, booking_id=booking.id, action=Action.CHECK_IN, venue_id=venue_id)
+    request = Alter(
+        actor=asker.actor,
+        key=asker.key,
+        booking_id=booking.id,
+        action=Action.CHECK_IN,
+        venue_id=venue_id,
+        step=wish.step,
+    )
     return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from services.booking.domain.attendance import Door, in_window, meet, visit_window
 from services.booking.domain.booking import Action, Booking, State, next_state
-from services.booking.domain.catalogue import Venue
+from services.booking.domain.catalogue import Catalogue, Venue
 from services.booking.domain.facts import Change, Facts
 from services.booking.domain.leaving import is_in_party, without_member
 from services.booking.domain.penalty_rule import LateCancel
@@ -36,6 +37,7 @@ class _Case:
     booking: Booking
     venue: Venue
     policy: Policy
+    catalogue: Catalogue
     now: datetime
     venue_ids: tuple[str, ...]
 
@@ -59,8 +61,9 @@ def alter(request: Alter, facts: Facts) -> Change:
     rule = _RULE_OF.get(request.action)
     after = booking
     if rule is not None:
-        venue, policy = facts.catalogue.venues[service.venue_id], facts.catalogue.policies[service.policy_id]
-        after = rule(_Case(request, booking, venue, policy, facts.now, venue_ids_of(booking, facts)))
+        catalogue = facts.catalogue
+        venue, policy = catalogue.venues[service.venue_id], catalogue.policies[service.policy_id]
+        after = rule(_Case(request, booking, venue, policy, catalogue, facts.now, venue_ids_of(booking, facts)))
     after = replace(
         after,
         state=state,
@@ -112,17 +115,6 @@ def too_late_to_cancel(policy: Policy, starts_at: datetime, now: datetime) -> bo
     return now > cancel_deadline(policy.cancel_by, starts_at)
 
 
-def check_in_window(policy: Policy, booking: Booking) -> tuple[datetime, datetime]:
-    """Return the first and the last instant at which a party may be checked in.
-
-    An itinerary is checked in once, at whichever of its steps the party comes to first.
-    """
-    return (
-        booking.starts_at - timedelta(minutes=policy.check_in.opens_minutes_before),
-        booking.last_start + timedelta(minutes=policy.check_in.closes_minutes_after),
-    )
-
-
 def venue_ids_of(booking: Booking, facts: Facts) -> tuple[str, ...]:
     """Return the venues that the booking is for: one, or those of an itinerary's steps."""
     services = facts.catalogue.services
@@ -144,9 +136,14 @@ def _may_see(request: Alter | Move, booking: Booking, facts: Facts) -> bool:
 
 
 def _as_whole(request: Alter, booking: Booking) -> Alter:
-    """Return the request to cancel the booking, where the last member of its party is to leave."""
+    """Return the request to cancel the booking, where the last member of its party is to leave.
+
+    And the one to check another step in, where the party of an itinerary has come to one already.
+    """
     if request.action is Action.CANCEL_MEMBER and booking.person_ids == (request.person_id,):
         return replace(request, action=Action.CANCEL)
+    if request.action is Action.CHECK_IN and booking.course is not None and booking.state is State.CHECKED_IN:
+        return replace(request, action=Action.CHECK_IN_STEP)
     return request
 
 
@@ -215,12 +212,20 @@ def _check_in(case: _Case) -> Booking:
         raise Refused(Reason.WRONG_VENUE, venue_id=venue.id, venue_zh=venue.name.zh, venue_en=venue.name.en)
     if not case.request.actor.serves(case.request.venue_id):
         raise Refused(Reason.NOT_ALLOWED)
-    opens, closes = check_in_window(case.policy, case.booking)
-    if case.now < opens:
-        raise Refused(Reason.CHECK_IN_EARLY, opens_at=opens)
-    if case.now > closes:
-        raise Refused(Reason.CHECK_IN_LATE, closed_at=closes)
+    if case.booking.course is not None:
+        return meet(
+            case.booking, Door(venue_id=case.request.venue_id, step=case.request.step), case.catalogue, case.now
+        )
+    if case.request.step is not None:
+        raise Refused(Reason.STEP_UNKNOWN, field="/step")
+    in_window(visit_window(case.booking, case.catalogue), case.now)
     return case.booking
+
+
+def _check_in_step(case: _Case) -> Booking:
+    if case.booking.course is None:
+        raise Refused(Reason.WRONG_STATE, state=case.booking.state.value, action=Action.CHECK_IN.value)
+    return _check_in(case)
 
 
 def _complete(case: _Case) -> Booking:
@@ -230,7 +235,7 @@ def _complete(case: _Case) -> Booking:
 
 
 def _mark_no_show(case: _Case) -> Booking:
-    _, closes = check_in_window(case.policy, case.booking)
+    _, closes = visit_window(case.booking, case.catalogue)
     if case.now <= closes:
         raise Refused(Reason.WRONG_STATE, state=case.booking.state.value, action=case.request.action.value)
     return case.booking
@@ -243,6 +248,7 @@ _RULE_OF: Mapping[Action, Callable[[_Case], Booking]] = MappingProxyType(
         Action.CANCEL: _cancel,
         Action.CANCEL_MEMBER: _cancel_member,
         Action.CHECK_IN: _check_in,
+        Action.CHECK_IN_STEP: _check_in_step,
         Action.COMPLETE: _complete,
         Action.MARK_NO_SHOW: _mark_no_show,
         Action.CORRECT: _correct,

@@ -13,7 +13,8 @@ A booking claims places in slots for people. A claim is live unless its booking 
 was used, or that nobody came for, stays taken. The places of a slot's live claims, and its walk-ins, are its `taken`.
 
 An ordinary booking has all its claims in one slot. An itinerary has several slots, step by step in order of time, and
-stands or falls as a whole; its `slot_id` and `service_id` are those of the first step, its times span all of them.
+stands or falls as a whole; its `slot_id` and `service_id` are those of the first step, its times span all of them. It is
+checked in with the first step that its party comes to, and stays so while it is checked in to the others (`attendance`).
 """
 
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ class Action(StrEnum):
     CANCEL_MEMBER = "cancel_member"
     LAPSE = "lapse"
     CHECK_IN = "check_in"
+    CHECK_IN_STEP = "check_in_step"
     COMPLETE = "complete"
     MARK_NO_SHOW = "mark_no_show"
     CORRECT = "correct"
@@ -77,7 +79,7 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
             Action.CANCEL_MEMBER: State.CONFIRMED,
             Action.MARK_NO_SHOW: State.NO_SHOW,
         },
-        State.CHECKED_IN: {Action.COMPLETE: State.COMPLETED},
+        State.CHECKED_IN: {Action.CHECK_IN_STEP: State.CHECKED_IN, Action.COMPLETE: State.COMPLETED},
         State.COMPLETED: {},
         State.CANCELLED: {},
         State.NO_SHOW: {Action.CORRECT: State.CHECKED_IN},
@@ -87,6 +89,9 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
 
 LIVE: frozenset[State] = frozenset(State) - {State.CANCELLED, State.LAPSED}
 """States whose claims take places."""
+
+COME: frozenset[State] = frozenset({State.CONFIRMED, State.CHECKED_IN, State.COMPLETED, State.NO_SHOW})
+"""States in which somebody was, or is, to come: what they did not come to, they missed."""
 
 EVENT_OF: Mapping[State, EventType] = MappingProxyType(
     {
@@ -104,6 +109,7 @@ EVENT_OF_ACTION: Mapping[str, EventType] = MappingProxyType(
     {
         Action.MOVE.value: EventType.BOOKING_MOVED,
         Action.CANCEL_MEMBER.value: EventType.BOOKING_PARTY_CHANGED,
+        Action.CHECK_IN_STEP.value: EventType.BOOKING_STEP_MET,
         "offer": EventType.WAITLIST_OFFERED,
     }
 )
@@ -121,7 +127,10 @@ class Claim:
 
 @value(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What an itinerary does in one slot, and who takes part; `key` is the step's name in the definition."""
+    """What an itinerary does in one slot, and who takes part; `key` is the step's name in the definition.
+
+    `met_at` is when its people were checked in to it, None where they have not been.
+    """
 
     key: str
     slot_id: UUID
@@ -129,6 +138,7 @@ class Step:
     starts_at: datetime
     ends_at: datetime
     person_ids: tuple[UUID, ...]
+    met_at: datetime | None = None
 
 
 @value(frozen=True, slots=True, kw_only=True)

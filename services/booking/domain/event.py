@@ -68,11 +68,13 @@ def _steps(booking: Booking, catalogue: Catalogue) -> tuple[StepTold, ...]:
         venue = catalogue.venues[service.venue_id]
         told.append(
             StepTold(
+                key=step.key,
                 service_name=service.name,
                 venue_name=venue.name,
                 starts_at=step.starts_at,
                 local_start=in_words(step.starts_at),
                 party_size=len(step.person_ids),
+                met_at=step.met_at,
             )
         )
     return tuple(told)

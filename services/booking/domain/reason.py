@@ -82,6 +82,8 @@ class Reason(StrEnum):
     ITINERARY_WHOLE = "itinerary_whole"
     NO_ITINERARY = "no_itinerary"
     STEP_UNFIT = "step_unfit"
+    STEP_UNKNOWN = "step_unknown"
+    STEP_MET = "step_met"
     # penalties
     BARRED = "barred"
     PENALTY_UNKNOWN = "penalty_unknown"

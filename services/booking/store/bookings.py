@@ -35,7 +35,7 @@ _OF_SLOTS = text(
     " AND b.state NOT IN ('cancelled', 'lapsed') ORDER BY b.starts_at, b.id LIMIT :limit"
 )
 _HISTORY = text(
-    "SELECT version, at, action, state, actor_role, reason FROM history WHERE booking_id = :id ORDER BY version"
+    "SELECT version, at, action, state, actor_role, reason, step FROM history WHERE booking_id = :id ORDER BY version"
 )
 _RAN_OUT = text("SELECT id FROM bookings WHERE state = 'held' AND hold_until <= :now ORDER BY hold_until LIMIT :limit")
 _TO_END = text(
@@ -56,6 +56,7 @@ class HistoryEntry:
     state: str
     actor_role: str
     reason: str | None
+    step: str | None
 
 
 @dataclass(frozen=True, slots=True)

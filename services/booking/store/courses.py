@@ -4,7 +4,7 @@ Every other booking has neither, and pays for none of this: what is read here is
 what is written goes in statements of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any, Final
@@ -14,11 +14,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.domain.booking import LIVE, Booking, Claim, Course, Step
+from services.booking.domain.facts import Change
 from shared.db import dump_json
 
 COURSE_COLUMNS: Final = (
     "b.itinerary_id, b.itinerary_dates, CASE WHEN b.itinerary_id IS NOT NULL THEN"
-    " (SELECT json_agg(json_build_array(k.step, k.slot_id, k.service_id, k.starts_at, k.ends_at) ORDER BY k.position)"
+    " (SELECT json_agg(json_build_array(k.step, k.slot_id, k.service_id, k.starts_at, k.ends_at, k.met_at) ORDER BY k.position)"
     " FROM claims k WHERE k.booking_id = b.id AND k.position >= 0) END AS step_claims"
 )
 """Of `bookings b`: what `claims_and_course` reads beside the people and their seats."""
@@ -56,6 +57,13 @@ _SPAN = text(
     " CAST(:service_id AS text[]), CAST(:starts_at AS timestamptz[]), CAST(:ends_at AS timestamptz[]))"
     " AS given(id, itinerary_id, dates, slot_id, service_id, starts_at, ends_at) WHERE b.id = given.id"
 )
+_MET: Final = {"booking_id": "uuid", "version": "integer", "step": "text", "at": "timestamptz"}
+_MEET = text(
+    "WITH given AS MATERIALIZED (SELECT * FROM unnest("  # noqa: S608 - our own columns
+    f"{', '.join(f'CAST(:{column} AS {kind}[])' for column, kind in _MET.items())}) AS given({', '.join(_MET)})),"
+    " met AS (UPDATE claims c SET met_at = given.at FROM given WHERE c.booking_id = given.booking_id AND c.step = given.step)"
+    " UPDATE history h SET step = given.step FROM given WHERE h.booking_id = given.booking_id AND h.version = given.version"
+)
 _GIVE_UP = text("DELETE FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))")
 
 
@@ -66,8 +74,11 @@ def claims_and_course(row: Row[Any]) -> tuple[tuple[Claim, ...], Course | None]:
         pairs = zip(row.person_ids, row.seats, strict=True)
         return tuple(Claim(slot_id=slot_id, person_id=person_id, seats=seats) for person_id, seats in pairs), None
     parts = [
-        (key, UUID(slot_id), service_id, datetime.fromisoformat(starts_at), datetime.fromisoformat(ends_at))
-        for key, slot_id, service_id, starts_at, ends_at in row.step_claims
+        (
+            *(key, UUID(slot_id), service_id, datetime.fromisoformat(starts_at), datetime.fromisoformat(ends_at)),
+            None if met_at is None else datetime.fromisoformat(met_at),
+        )
+        for key, slot_id, service_id, starts_at, ends_at, met_at in row.step_claims
     ]
     claims = tuple(
         Claim(slot_id=part[1], person_id=person_id, seats=seats)
@@ -75,7 +86,7 @@ def claims_and_course(row: Row[Any]) -> tuple[tuple[Claim, ...], Course | None]:
     )
     steps = []
     for part, of_step in groupby(zip(parts, claims, strict=True), key=lambda pair: pair[0]):
-        key, slot_id, service_id, starts_at, ends_at = part
+        key, slot_id, service_id, starts_at, ends_at, met_at = part
         steps.append(
             Step(
                 key=key,
@@ -84,6 +95,7 @@ def claims_and_course(row: Row[Any]) -> tuple[tuple[Claim, ...], Course | None]:
                 starts_at=starts_at,
                 ends_at=ends_at,
                 person_ids=tuple(claim.person_id for _, claim in of_step),
+                met_at=met_at,
             )
         )
     return claims, Course(itinerary_id=row.itinerary_id, dates=_dates(row.itinerary_dates), steps=tuple(steps))
@@ -99,6 +111,24 @@ async def keep_steps(tx: AsyncConnection, bookings: Sequence[Booking]) -> None:
     rows = [row for booking in bookings for row in _claim_rows(booking)]
     await tx.execute(_CLAIM, dict(zip(_STEPS, zip(*rows, strict=True), strict=True)))
     await tx.execute(_SPAN, _span_binds(bookings))
+
+
+async def meet_steps(tx: AsyncConnection, changes: Iterable[Change]) -> None:
+    """Write down, in the claims and in the history that is there already, which steps were met by these changes."""
+    rows = [row for change in changes for row in _met_rows(change)]
+    if rows:
+        await tx.execute(_MEET, dict(zip(_MET, zip(*rows, strict=True), strict=True)))
+
+
+def _met_rows(change: Change) -> list[tuple[Any, ...]]:
+    before, after = change.before, change.after
+    if before is None or before.course is None or after.course is None or before.claims != after.claims:
+        return []
+    return [
+        (after.id, after.version, step.key, step.met_at)
+        for was, step in zip(before.course.steps, after.course.steps, strict=True)
+        if step.met_at != was.met_at
+    ]
 
 
 def _claim_rows(booking: Booking) -> list[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from services.booking.domain.booking import LIVE, Booking
 from services.booking.domain.facts import Change
 from services.booking.domain.request import Key, WalkIns
 from services.booking.domain.slot import Slot
-from services.booking.store.courses import give_up_steps, keep_steps
+from services.booking.store.courses import give_up_steps, keep_steps, meet_steps
 from services.booking.store.database import Collided
 from shared.codec import data_json
 from shared.contracts import Event
@@ -252,6 +252,8 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     courses = [one for one in made if one.course is not None] + other_course
     if courses:
         await keep_steps(tx, courses)
+    if any(after.course is not None for _, after in altered):
+        await meet_steps(tx, ledger.changes)
 
 
 def _columns(part: str, columns: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:

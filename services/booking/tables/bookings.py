@@ -74,6 +74,7 @@ claims = Table(
     Column("starts_at", moment, nullable=False),
     Column("ends_at", moment, nullable=False),
     Column("step", Text, nullable=True),
+    Column("met_at", moment, nullable=True, comment="When its person was checked in to this step of an itinerary."),
     CheckConstraint("seats IN (0, 1)", name="a_person_takes_one_place"),
     Index("claims_one_live_each", "slot_id", "person_id", unique=True, postgresql_where=text("live")),
     Index("claims_of_steps", "slot_id", postgresql_where=text("step IS NOT NULL")),
@@ -91,6 +92,7 @@ history = Table(
     Column("actor_id", Uuid, nullable=True),
     Column("actor_role", Text, nullable=False),
     Column("reason", Text, nullable=True),
+    Column("step", Text, nullable=True, comment="Which step of an itinerary was checked in."),
     comment="Every change of every booking: who, when, why.",
 )
 

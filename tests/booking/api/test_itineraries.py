@@ -239,12 +239,38 @@ async def test_the_door_knows_it_by_any_of_its_steps(api: Caller) -> None:
     of = await a_morning(api)
     resident, wish = await two(api)
     booked = (await book_plan(resident, wish, (await plans(resident, wish))["plans"][0])).json()
-    api.clock.set(of[BOTH][0].starts_at)
+    of_both = next(slot for slot in of[BOTH] if str(slot.id) == booked["itinerary"]["steps"][2]["slot_id"])
+    api.clock.set(of_both.starts_at - timedelta(minutes=30))
     staff = await api.at_work(Role.STAFF, "door")
     listed = (await staff.get(f"/api/v1/venues/{make.VENUE}/expected?day=2026-11-25")).json()
     assert [(one["id"], len(one["itinerary"]["steps"])) for one in listed["items"]] == [(booked["id"], 3)]
-    inside = await staff.post(f"/api/v1/venues/{make.VENUE}/check-ins", {"reference": booked["reference"]})
-    assert inside.json()["state"] == "checked_in", inside.text
+    door, paths = f"/api/v1/venues/{make.VENUE}/check-ins", f"/api/v1/bookings/{booked['id']}"
+    unknown = problem(
+        await staff.post(door, {"reference": booked["reference"], "step": "dentist"}), 422, "step_unknown"
+    )
+    assert (unknown["field"], unknown["steps"]) == (
+        "/step",
+        ", ".join(one["step"] for one in booked["itinerary"]["steps"]),
+    )
+    inside = read(BookingShown, await staff.post(door, {"reference": booked["reference"], "step": BOTH}))
+    assert (inside.state.value, inside.version) == ("checked_in", 2)
+    assert inside.itinerary is not None
+    steps = {one.step: one for one in inside.itinerary.steps}
+    assert (steps[BOTH].met_at, steps[BOTH].missed) == (of_both.starts_at - timedelta(minutes=30), False)
+    assert set(steps[BOTH].out_of_order) == {HER, HIM}, "told, not refused"
+    assert steps[BOTH].check_in.opens_at == of_both.starts_at - timedelta(minutes=30)
+    again = problem(await staff.post(door, {"reference": booked["reference"], "step": BOTH}), 409, "step_met")
+    assert again["met_at"] == steps[BOTH].met_at.isoformat()
+    told = (await staff.get(f"{paths}/history")).json()["items"]
+    assert [(one["action"], one["step"], one["by"]) for one in told] == [
+        ("confirm", None, "resident"),
+        ("check_in", BOTH, "staff"),
+    ]
+    api.clock.set(of_both.starts_at + timedelta(minutes=31))
+    staff = await api.at_work(Role.STAFF, "evening")
+    shown = read(BookingShown, await staff.get(paths))
+    assert shown.itinerary is not None
+    assert {one.step: one.missed for one in shown.itinerary.steps} == {HER: True, HIM: True, BOTH: False}
 
 
 async def test_what_is_missing_or_not_known_is_named(api: Caller) -> None:

@@ -304,6 +304,7 @@ def test_one_door_checks_the_party_in_until_the_last_step_begins() -> None:
     assert refused(Decisions(facts).decide(absent)).reason is Reason.WRONG_STATE, (
         "there is still time for the last step"
     )
+    facts.now = of[HER].starts_at + timedelta(minutes=30)
     inside = Decisions(facts).decide(door)
     assert isinstance(inside, Booking)
     assert inside.state is State.CHECKED_IN

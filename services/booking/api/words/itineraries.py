@@ -41,6 +41,18 @@ ITINERARIES: Mapping[Reason, ProblemText] = {
         "步骤“{step_zh}”的时间不符合要求：{why}。请重新查询方案后选择。",
         "The time of the step “{step_en}” does not fit: {why}. Ask for plans again and choose one.",
     ),
+    Reason.STEP_UNKNOWN: text(
+        422,
+        ("没有这个步骤", "No such step"),
+        "该预约没有这个步骤[，有：{steps}]。",
+        "This booking has no such step.[ It has: {steps}.]",
+    ),
+    Reason.STEP_MET: text(
+        409,
+        ("已签到", "Checked in already"),
+        "此步骤已于 {met_at} 签到。",
+        "This step was checked in on {met_at}.",
+    ),
 }
 
 MISFITS: Mapping[str, Words] = {
