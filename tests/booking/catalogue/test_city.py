@@ -10,6 +10,7 @@ import pytest
 from services.booking.catalogue import City
 from services.booking.domain import calendar
 from services.booking.domain.catalogue import ServiceKind
+from services.booking.domain.draw_round import releases_to_draw
 from services.booking.domain.hours_ledger import weekly_open_minutes
 from services.booking.domain.opening import Offer, opened
 from services.booking.domain.plan import Charge
@@ -17,7 +18,9 @@ from services.booking.domain.policy import PartyKind
 from services.booking.domain.schedule import open_days, slots_of
 from services.booking.domain.zone import at_local, local, local_day
 from shared.contracts import Words
+from shared.ids import new_id
 from shared.refusal import Refused
+from tests import make
 
 MUSEUMS = {
     "旅顺博物馆",
@@ -215,6 +218,34 @@ def test_the_psychology_clinic_is_open_until_seven_when_school_begins(city: City
     plan = city.plans["dalian-seventh-hospital-psychology"]
     closes = {day: max(one.closes for one in open_days(plan, day, day)) for day in (date(2026, 9, 1), date(2026, 7, 1))}
     assert closes == {date(2026, 9, 1): time(19, 0), date(2026, 7, 1): time(16, 30)}
+
+
+STOREROOM = "dalian-museum-storeroom-visit"
+
+
+def test_whichever_day_it_is_the_sample_of_a_draw_can_be_seen(city: City) -> None:
+    """A newcomer who starts the system finds a round that takes requests, or is about to."""
+    service = city.services[STOREROOM]
+    policy = city.policies[service.policy_id]
+    assert (service.sample, [one for one in city.policies.values() if one.draw is not None]) == (True, [policy])
+    assert policy.draw is not None
+    offer = Offer(service=service, venue=city.venues[service.venue_id], policy=policy)
+    rows = [opened(slot, offer) for slot in slots_of(city.plans[STOREROOM], date(2026, 10, 1), date(2026, 12, 1))]
+    slots = [
+        make.slot(
+            id=new_id(),
+            service_id=STOREROOM,
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+            bookable_from=row.bookable_from,
+            bookable_until=row.bookable_until,
+        )
+        for row in rows
+    ]
+    for hour in range(14 * 24):
+        now = at_local(date(2026, 11, 1), time()) + timedelta(hours=hour)
+        rounds = releases_to_draw(policy.draw, slots, now)
+        assert any(one.opens_at <= now for one in rounds), now
 
 
 def bookable(city: City, kind: ServiceKind, year: int) -> list[tuple[datetime, datetime]]:

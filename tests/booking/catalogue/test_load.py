@@ -250,7 +250,7 @@ async def test_a_venue_goes_with_its_services_unless_somebody_is_booked(engine: 
     begin, end = whole.index("  dalian-museum:\n"), whole.index("  dalian-natural-history-museum:\n")
     path.write_text(whole[:begin] + whole[end:], encoding="utf-8")
     report = await load(engine, NOW, folder=museums.folder)
-    assert (report.catalogue.venues.removed, report.catalogue.services.removed) == (1, 4)
+    assert (report.catalogue.venues.removed, report.catalogue.services.removed) == (1, 5)
     path.write_text(whole, encoding="utf-8")
     await load(engine, NOW, folder=museums.folder)
     await book(engine, (await slots_on(engine, EVENING, SATURDAY))[0])
