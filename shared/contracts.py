@@ -43,6 +43,7 @@ class EventType(StrEnum):
     CONTACT_PROOF_REQUESTED = "yuyue.contact.proof_requested.v1"
     COPY_CHANGED = "yuyue.copy.changed.v1"
     MESSAGE_EVIDENCE = "yuyue.message.evidence.v1"
+    CONSENT_ANSWERED = "yuyue.message.consent_answered.v1"
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,21 @@ class MessageEvidence:
 
 
 @value(frozen=True, slots=True, kw_only=True)
+class ConsentAnswered:
+    """Whoever was asked by `ConsentAsked`, at `version`, replied to its message: they agree, or they do not.
+
+    Published by the notify service once for each change of mind; the newest counts, for as long as the consent is asked for.
+    """
+
+    consent_id: UUID
+    version: int
+    account_id: UUID
+    agrees: bool
+    channel: str
+    at: datetime
+
+
+@value(frozen=True, slots=True, kw_only=True)
 class SignInCodeRequested:
     """A resident asked for a one-time code. `sealed` opens, for the notify service only, to a `SignInMessage`."""
 
@@ -315,7 +331,9 @@ class SignInMessage:
 NoticeData = PenaltyChanged | ConsentAsked | QueueMoved | CaseMoved | ReleaseNearing | CopyChanged
 """Events about something else than a booking that its person is told of."""
 
-EventData = BookingChanged | NoticeData | SignInCodeRequested | ContactProofRequested | MessageEvidence
+EventData = (
+    BookingChanged | NoticeData | SignInCodeRequested | ContactProofRequested | MessageEvidence | ConsentAnswered
+)
 
 DATA_OF: dict[EventType, type[EventData]] = {
     EventType.BOOKING_HELD: BookingChanged,
@@ -338,6 +356,7 @@ DATA_OF: dict[EventType, type[EventData]] = {
     EventType.CONTACT_PROOF_REQUESTED: ContactProofRequested,
     EventType.COPY_CHANGED: CopyChanged,
     EventType.MESSAGE_EVIDENCE: MessageEvidence,
+    EventType.CONSENT_ANSWERED: ConsentAnswered,
 }
 
 

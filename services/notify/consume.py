@@ -152,6 +152,7 @@ class Planner:
         bound = await bindings.channels_of(tx, notice.account_id)
         key = await recipients.key_of(tx, notice.account_id, self.opener.new_recipient_key, now)
         contact = self._kept(key, found.contact)
+        await self._note_phone(tx, _joined(key, contact), notice.account_id, now)
         reach = replace(self._reach(_joined(key, contact or contact_before)), bound=bound)
         wanted = await preferences.of_account(tx, notice.account_id)
         listener = Listener(reach=reach, rules=self.rules, now=now, preferences=wanted)

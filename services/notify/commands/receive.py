@@ -9,9 +9,10 @@ from services.notify.domain.evidence import FAILED, YES, told
 from services.notify.domain.message import Channel, Evidence, Why
 from services.notify.domain.outcome import Outcome, Verdict
 from services.notify.domain.preference import change, locked_because, without_channel
-from services.notify.domain.receipt import ASKS, Receipt, Reply, TextReply, effect, meaning_of
-from services.notify.store import doubts, evidence, messages, preferences, receipts
+from services.notify.domain.receipt import ASKS, LastText, Receipt, Reply, TextReply, effect, meaning_of
+from services.notify.store import doubts, evidence, messages, notices, preferences, receipts
 from services.notify.store.database import Connection
+from shared.contracts import ConsentAnswered
 from shared.strongbox import Strongbox
 
 PHONE = "phone"
@@ -68,7 +69,9 @@ async def _apply_to_one(tx: Connection, message_id: UUID, receipt: Receipt, now:
 async def reply(tx: Connection, box: Strongbox, given: TextReply, now: datetime) -> Reply | None:
     """Do what a reply asks for; return what that was, or None where it is no answer to a message of ours.
 
-    The number must be one that a message went to lately, so nobody can answer for somebody else.
+    The number must be one that a message went to lately, so nobody can answer for somebody else. A yes is to the newest
+    message that asks; a no to the newest one of all, if that asks for consent. What refuses further messages of a kind
+    refuses, in reply to a request for consent, the consent: that kind cannot be switched off.
     """
     asked = meaning_of(given.text)
     if asked is None:
@@ -78,15 +81,36 @@ async def reply(tx: Connection, box: Strongbox, given: TextReply, now: datetime)
     last = await receipts.last_text(tx, fingerprint, now - REPLY_WITHIN, now, asking)
     if last is None:
         return None
+    if last.asks_for_consent(now):
+        await _answer_consent(tx, last, now, agrees=asked is Reply.CONFIRM)
+        return asked if asked is Reply.CONFIRM else Reply.DECLINE
     if asked is Reply.CONFIRM:
         await evidence.raise_to(tx, last.message_id, Evidence.ACTED, now, answer=YES)
         return asked
-    if locked_because(last.kind, Channel.SMS) is not None:
+    if asked is Reply.DECLINE or locked_because(last.kind, Channel.SMS) is not None:
         return None
-    key = f"reply/{given.provider}/{given.key}"
+    await _switch_off(tx, last, f"reply/{given.provider}/{given.key}", now)
+    return asked
+
+
+async def _switch_off(tx: Connection, last: LastText, key: str, now: datetime) -> None:
+    """Send no more text messages of that kind."""
     stored = await preferences.lock(tx, last.account_id, key, now)
     wanted = without_channel(stored.preferences, last.kind, Channel.SMS)
     changed = change(stored.preferences, wanted, expected=None, key_used=False)
     if changed is not stored.preferences:
         await preferences.keep(tx, last.account_id, changed, key, now)
-    return asked
+
+
+async def _answer_consent(tx: Connection, last: LastText, now: datetime, *, agrees: bool) -> None:
+    await evidence.raise_to(tx, last.message_id, Evidence.ACTED, now)
+    consent_id, version = last.subject
+    answered = ConsentAnswered(
+        consent_id=consent_id,
+        version=version,
+        account_id=last.account_id,
+        agrees=agrees,
+        channel=Channel.SMS.value,
+        at=now,
+    )
+    await notices.answer(tx, answered)

@@ -66,10 +66,13 @@ class Reply(StrEnum):
 
     REFUSE = "refuse"
     CONFIRM = "confirm"
+    DECLINE = "decline"
+    """No to what was asked, and to nothing else."""
 
 
 _REFUSALS = frozenset({"r", "t", "td", "n", "stop", "退订", "拒收"})
-_CONFIRMATIONS = frozenset({"y", "yes", "是", "确认"})
+_CONFIRMATIONS = frozenset({"y", "yes", "是", "确认", "同意"})
+_DECLINES = frozenset({"no", "不同意"})
 ASKS: frozenset[Kind] = frozenset({Kind.WAITLIST_OFFER, Kind.CONSENT_REQUEST})
 """Kinds that ask for a yes."""
 
@@ -79,6 +82,8 @@ def meaning_of(text: str) -> Reply | None:
     word = re.sub(r"[\s。．.!！'\"“”]", "", text[:40]).lower()
     if word in _REFUSALS:
         return Reply.REFUSE
+    if word in _DECLINES:
+        return Reply.DECLINE
     return Reply.CONFIRM if word in _CONFIRMATIONS else None
 
 
@@ -97,6 +102,11 @@ class LastText:
     """The newest text message that a reply may be an answer to."""
 
     message_id: UUID
+    subject: tuple[UUID, int]
     account_id: UUID
     kind: Kind
     expires_at: datetime
+
+    def asks_for_consent(self, now: datetime) -> bool:
+        """Whether it is a request for consent that may still be answered."""
+        return self.kind is Kind.CONSENT_REQUEST and now < self.expires_at

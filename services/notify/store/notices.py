@@ -4,12 +4,15 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notify.domain.notice import Notice
-from services.notify.tables import known_notices
+from services.notify.tables import known_notices, outbox
+from shared.contracts import ConsentAnswered, Event, EventType
+from shared.ids import new_id
+from shared.outbox import add_events
 
 _notice: TypeAdapter[Notice] = TypeAdapter(Notice)
 
@@ -41,10 +44,29 @@ async def keep(tx: AsyncConnection, notice: Notice, contact: str | None, now: da
             "notice": new.notice,
             "contact": func.coalesce(new.contact, known_notices.c.contact),
             "heard_at": new.heard_at,
+            "agreed": None,
         },
         where=known_notices.c.version < new.version,
     )
     return (await tx.execute(newer)).rowcount > 0
+
+
+async def answer(tx: AsyncConnection, given: ConsentAnswered) -> None:
+    """Write down what somebody replied to the version that stands, and tell it, unless they had said so before."""
+    table = known_notices.c
+    news = (
+        update(known_notices)
+        .where(
+            table.subject_id == given.consent_id,
+            table.version == given.version,
+            table.account_id == given.account_id,
+            table.agreed.is_distinct_from(given.agrees),
+        )
+        .values(agreed=given.agrees)
+    )
+    if (await tx.execute(news)).rowcount:
+        said = Event(id=new_id(), type=EventType.CONSENT_ANSWERED, subject=given.consent_id, time=given.at, data=given)
+        await add_events(tx, outbox, [said])
 
 
 def read_notice(document: object) -> Notice | None:

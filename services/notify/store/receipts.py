@@ -75,7 +75,7 @@ _NOTE_PHONE = text("""
 """)
 
 _LAST_TEXT = text("""
-    SELECT m.id, m.recipient_id, m.kind, m.expires_at FROM messages m
+    SELECT m.id, m.subject_id, m.subject_version, m.recipient_id, m.kind, m.expires_at FROM messages m
     WHERE m.recipient_id = (SELECT account_id FROM phones WHERE fingerprint = :fingerprint)
       AND m.channel = :sms AND m.state IN ('sent', 'unknown', 'unproven') AND m.changed_at >= :since
       AND (NOT :asking OR (m.kind = ANY(CAST(:kinds AS text[])) AND m.expires_at > :now))
@@ -159,7 +159,13 @@ async def last_text(
     row = (await tx.execute(_LAST_TEXT, facts)).one_or_none()
     if row is None:
         return None
-    return LastText(message_id=row.id, account_id=row.recipient_id, kind=Kind(row.kind), expires_at=row.expires_at)
+    return LastText(
+        message_id=row.id,
+        subject=(row.subject_id, row.subject_version),
+        account_id=row.recipient_id,
+        kind=Kind(row.kind),
+        expires_at=row.expires_at,
+    )
 
 
 def _receipt(row: Row[tuple[object, ...]]) -> Receipt:

@@ -31,6 +31,9 @@ known_notices = Table(
     Column("notice", JSONB, nullable=False, comment="What messages may say of it; no names where sensitive."),
     Column("contact", Text, nullable=True, comment="Contact data as the event brought it: sealed."),
     Column("heard_at", moment, nullable=False),
+    Column(
+        "agreed", Boolean, nullable=True, comment="What its person replied to this version, where it asks; the newest."
+    ),
     Index("known_notices_by_account", "account_id"),
     comment="The newest version heard of whatever is no booking: penalties, consents, queues, cases, releases.",
 )

@@ -2,22 +2,27 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from services.notify import tables
 from services.notify.domain.message import Channel, Evidence, Kind
 from services.notify.domain.preference import DEFAULTS, Preferences
 from services.notify.domain.receipt import Reply, meaning_of
 from services.notify.store import preferences
-from shared.contracts import EventType
+from shared.contracts import ConsentAnswered, ConsentAsked, EventType
 from shared.http import Response
+from shared.outbox import Relay
 from tests.notify.api.conftest import SECRET, Caller
 from tests.notify.gateway import Answer
-from tests.notify.make import RESIDENT, booking, event
-from tests.notify.test_evidence import steps, told
+from tests.notify.make import NEIGHBOUR, RESIDENT, booking, event, notice
+from tests.notify.test_evidence import Heard, steps, told
+from tests.notify.test_usefulness import CONSENT
 from tests.notify.town import Town
 
 PHONE = "13900000001"
@@ -210,6 +215,9 @@ async def test_what_speaks_of_no_message_of_ours_is_passed_over(receiving: Calle
         ("退订", Reply.REFUSE),
         ("Y", Reply.CONFIRM),
         ("确认！", Reply.CONFIRM),
+        ("同意。", Reply.CONFIRM),
+        ("不同意", Reply.DECLINE),
+        ("No", Reply.DECLINE),
         ("你好", None),
         ("", None),
     ],
@@ -218,9 +226,9 @@ def test_what_a_reply_means(text: str, meaning: Reply | None) -> None:
     assert meaning_of(text) is meaning
 
 
-async def wanted(town: Town) -> Preferences:
+async def wanted(town: Town, account_id: UUID = RESIDENT) -> Preferences:
     async with town.engine.connect() as connection:
-        return await preferences.of_account(connection, RESIDENT)
+        return await preferences.of_account(connection, account_id)
 
 
 async def test_r_refuses_further_texts_of_that_kind(receiving: Caller, town: Town) -> None:
@@ -256,3 +264,78 @@ async def test_y_counts_only_where_a_yes_is_asked_for(receiving: Caller, town: T
     assert (await stands(town, message_id))[2] == Evidence.ACTED
     [said] = await told(town)
     assert (said.channel, said.evidence, said.answer) == ("sms", "acted", "yes")
+
+
+async def asked_to_agree(town: Town, **changes: Any) -> ConsentAsked:
+    """Have the second of a couple, who has no booking here, asked by text message; return what they are asked."""
+    until = town.clock() + timedelta(hours=1)
+    asked = replace(CONSENT, consent_id=uuid4(), contact=town.keys.contact(email=None), hold_until=until, **changes)
+    await town.hear(notice(EventType.CONSENT_ASKED, asked, asked.consent_id))
+    await town.live_until(town.clock() + timedelta(minutes=20), step=timedelta(minutes=5))
+    rows = await town.rows("SELECT state FROM messages WHERE channel = 'sms' AND subject_id = :id", id=asked.consent_id)
+    assert [row.state for row in rows] == ["sent"]
+    return asked
+
+
+async def answers(town: Town) -> list[ConsentAnswered]:
+    heard = Heard()
+    await Relay(town.engine, tables.outbox, tables.relay, heard).drain()
+    return [one.data for one in heard.events if isinstance(one.data, ConsentAnswered)]
+
+
+async def say(api: Caller, word: str, key: int = 0) -> None:
+    await post(api, "tencent/*/replies", {"mobile": PHONE, "text": word, "time": key})
+
+
+@pytest.mark.parametrize(
+    ("words", "agreed"),
+    [
+        (["Y"], [True]),
+        (["Y", "y", "同意"], [True]),
+        (["R"], [False]),
+        (["N", "不同意"], [False]),
+        (["Y", "N", "N", "Y"], [True, False, True]),
+    ],
+    ids=str,
+)
+async def test_a_request_for_consent_is_answered_by_text_and_each_change_of_mind_told_once(
+    receiving: Caller, town: Town, words: list[str], agreed: list[bool]
+) -> None:
+    asked = await asked_to_agree(town)
+    for place, word in enumerate(words):
+        await say(receiving, word, place)
+    heard = await answers(town)
+    assert [one.agrees for one in heard] == agreed
+    assert {(one.consent_id, one.version, one.account_id, one.channel) for one in heard} == {
+        (asked.consent_id, 1, NEIGHBOUR, "sms")
+    }
+    assert await wanted(town, NEIGHBOUR) == DEFAULTS, "the kind cannot be switched off, and was not"
+
+
+async def test_nobody_agrees_to_what_is_not_asked_any_more(receiving: Caller, town: Town) -> None:
+    asked = await asked_to_agree(town)
+    settled = replace(asked, version=2, state="withdrawn")
+    await town.hear(notice(EventType.CONSENT_ASKED, settled, asked.consent_id))
+    await say(receiving, "Y")
+    late = await asked_to_agree(town)
+    town.clock.set(late.hold_until)
+    await say(receiving, "Y", 1)
+    await say(receiving, "N", 2)
+    assert await answers(town) == []
+
+
+async def test_asked_anew_an_answer_is_news_again(receiving: Caller, town: Town) -> None:
+    asked = await asked_to_agree(town)
+    await say(receiving, "Y")
+    again = replace(asked, version=2)
+    await town.hear(notice(EventType.CONSENT_ASKED, again, asked.consent_id))
+    await town.live_until(town.clock() + timedelta(minutes=20), step=timedelta(minutes=5))
+    await say(receiving, "Y", 1)
+    assert [(one.version, one.agrees) for one in await answers(town)] == [(1, True), (2, True)]
+
+
+async def test_no_to_what_asks_for_nothing_is_no_answer(receiving: Caller, town: Town) -> None:
+    await text_sent(town)
+    await say(receiving, "不同意")
+    assert await answers(town) == []
+    assert await wanted(town) == DEFAULTS
