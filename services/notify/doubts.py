@@ -24,8 +24,8 @@ from shared.clock import Clock
 _log = logging.getLogger(__name__)
 
 AT_ONCE = 50
-LEASE = timedelta(seconds=60)
-"""For so long nobody else asks about what one worker is asking about."""
+LEASE = timedelta(seconds=20)
+"""For so long nobody else asks about what one worker is asking about, dead or alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Doubts:
         route = self.routes.get(doubt.due.key.channel)
         carrier: object = route.carriers.get(doubt.provider) if route is not None else None
         if route is None or not isinstance(carrier, Asked):
-            return Finding.NOTHING
+            return Finding.MUTE
         if doubt.letter_absent:
             return Finding.ABSENT
         try:

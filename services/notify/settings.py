@@ -85,7 +85,7 @@ class NotifySettings(Settings):
         pattern=r"^https?://[^/?#]+/?$",
         description="Endpoint of SendSms (`https://dysmsapi.aliyuncs.com`, `https://sms.tencentcloudapi.com`). Without one no text message is sent, sign-in codes included.",
     )
-    sms_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+    sms_seconds: Annotated[float, Field(gt=0, le=20)] = Field(
         default=10.0, description="Seconds to wait for the SMS provider's answer."
     )
     sms_access_key_id: str = Field(

@@ -51,6 +51,7 @@ class Mailbox:
     connections: int = 0
     port: int = 0
     on_content: Callable[[], None] | None = None
+    sessions: list[SMTP] = field(default_factory=list)
     _silences: list[asyncio.Event] = field(default_factory=list)
 
     def to(self, address: str) -> list[EmailMessage]:
@@ -100,6 +101,12 @@ class Mailbox:
             await silence.wait()
         return "250 2.0.0 taken"
 
+    def hang_up(self) -> None:
+        """Close every connection, as servers do with idle ones."""
+        for one in self.sessions:
+            cut(one)
+        self.sessions.clear()
+
     def end_silences(self) -> None:
         for silence in self._silences:
             silence.set()
@@ -109,11 +116,10 @@ class Mailbox:
 async def running_mailbox() -> AsyncIterator[Mailbox]:
     mailbox = Mailbox()
     loop = asyncio.get_running_loop()
-    sessions: list[SMTP] = []
 
     def session() -> SMTP:
         server = SMTP(mailbox, hostname="mailbox.test", loop=loop)
-        sessions.append(server)
+        mailbox.sessions.append(server)
         return server
 
     listening = await loop.create_server(session, "127.0.0.1", 0)
@@ -123,7 +129,6 @@ async def running_mailbox() -> AsyncIterator[Mailbox]:
     finally:
         mailbox.end_silences()
         listening.close()
-        for one in sessions:
-            cut(one)
+        mailbox.hang_up()
         await asyncio.sleep(0)
         await listening.wait_closed()

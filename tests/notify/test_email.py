@@ -1,11 +1,13 @@
 """E-mail against a real SMTP server that misbehaves by plan; the oracle is its ledger, not our tables."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from services.notify.channels.carrier import Mail
-from services.notify.channels.email import MailServer, Smtp, Stage, compose, outcome_of
+from services.notify.channels.email import MAILS_A_CONNECTION, MailServer, Smtp, Stage, compose, outcome_of
 from services.notify.domain.message import Language, Why
 from services.notify.domain.outcome import Verdict
 from services.notify.renderer import Rendered
@@ -115,6 +117,25 @@ async def test_one_batch_shares_few_connections_and_one_bad_address_harms_no_oth
     await town.deliver()
     assert len(town.mailbox.seen) == 29
     assert town.mailbox.connections <= 8
+
+
+async def test_a_connection_that_the_server_closed_while_it_was_idle_costs_no_mail(town: Town) -> None:
+    carrier = Smtp(replace(server(town.mailbox), seconds=1.0))
+    async with carrier.open() as send:
+        for expected in (1, 2):
+            assert (await send(mail())).verdict is Verdict.ACCEPTED
+            assert (await send(mail())).verdict is Verdict.ACCEPTED
+            assert town.mailbox.connections == expected, "one serves for several mails"
+            town.mailbox.hang_up()
+            await asyncio.sleep(0.05)
+    assert len(town.mailbox.seen) == 4
+
+
+async def test_a_connection_carries_so_many_mails_and_no_more(town: Town) -> None:
+    async with Smtp(server(town.mailbox)).open() as send:
+        for _ in range(MAILS_A_CONNECTION + 1):
+            await send(mail())
+    assert (len(town.mailbox.seen), town.mailbox.connections) == (MAILS_A_CONNECTION + 1, 2)
 
 
 # -- the carrier alone

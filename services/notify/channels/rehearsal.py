@@ -82,7 +82,7 @@ class Rehearsing(Generic[AnyAddressed]):
         if letter.to.lower() in RECIPIENTS:
             return Finding.ARRIVED
         real: object = self.real
-        return await real.ask(letter, question) if isinstance(real, Asked) else Finding.NOTHING
+        return await real.ask(letter, question) if isinstance(real, Asked) else Finding.MUTE
 
 
 def _played(part: Part) -> Outcome:

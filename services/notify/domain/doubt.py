@@ -23,8 +23,9 @@ from services.notify.domain.lifecycle import Action, State
 from services.notify.domain.message import BEARS_A_CODE, BusinessKey, Channel, Evidence, Kind, Planned, Why
 from services.notify.domain.preference import CHANNELS
 
-PROOF = timedelta(seconds=60)
-"""So long after the attempt a provider that does not list a message never took it: its own calls have ended by then."""
+PROOF = timedelta(seconds=30)
+"""So long after the attempt a provider that does not list a message never took it: its own calls have ended by then. It is
+three times as long as an answer is waited for, and longer than it can ever be (`settings.sms_seconds`)."""
 
 SHORT_PATIENCE = timedelta(minutes=2)
 LONG_PATIENCE = timedelta(minutes=10)
@@ -58,7 +59,9 @@ class Finding(StrEnum):
     ABSENT = "absent"
     """It lists everything it took, and this is not in it."""
     NOTHING = "nothing"
-    """It cannot be asked, or did not say."""
+    """It did not say."""
+    MUTE = "mute"
+    """It cannot be asked: a mail server knows no such question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +117,15 @@ def on_finding(doubt: Doubt, finding: Finding, now: datetime) -> Ending:
 def patience_ends(doubt: Doubt, finding: Finding) -> datetime:
     """Return when asking is given up: soon for what another channel must bring, and never after half its use is gone.
 
-    Where the provider has answered that it does not have the message, its proof is waited for in any case.
+    Where the provider has answered that it does not have the message, its proof is waited for in any case. Where it cannot be
+    asked, waiting for longer than a late answer may take brings nothing.
     """
     due = doubt.due
     if finding is Finding.ABSENT:
         return doubt.started_at + PROOF
     needs_another = remedy(due.key.kind, due.key.lead_minutes) is Remedy.OTHER_CHANNEL or not doubt.in_inbox
-    longest = doubt.started_at + (SHORT_PATIENCE if needs_another else LONG_PATIENCE)
+    short = PROOF if finding is Finding.MUTE else SHORT_PATIENCE
+    longest = doubt.started_at + (short if needs_another else LONG_PATIENCE)
     return min(longest, doubt.started_at + max(timedelta(), due.expires_at - doubt.started_at) / 2)
 
 

@@ -20,7 +20,7 @@ from services.notify.domain.outcome import Outcome, Verdict
 
 LEAST_PAUSE = timedelta(seconds=1)
 
-FIRST_QUESTION = timedelta(seconds=10)
+FIRST_QUESTION = timedelta(seconds=5)
 """After an attempt without an answer the provider is first asked so much later: a receipt may settle it before."""
 
 

@@ -62,7 +62,10 @@ def test_what_follows_from_what_the_provider_says(finding: Finding, after: timed
     assert (ending.move.evidence is Evidence.DELIVERED) == (finding is Finding.ARRIVED)
 
 
-@given(finding=st.sampled_from([Finding.ABSENT, Finding.NOTHING]), seconds=st.integers(0, 59))
+@given(
+    finding=st.sampled_from([Finding.ABSENT, Finding.NOTHING, Finding.MUTE]),
+    seconds=st.integers(0, PROOF // timedelta(seconds=1) - 1),
+)
 def test_absence_proves_nothing_before_its_time_and_nothing_is_sent_again(finding: Finding, seconds: int) -> None:
     now = NOW + timedelta(seconds=seconds)
     ending = on_finding(doubt(), finding, now)
@@ -76,7 +79,7 @@ def test_absence_proves_nothing_before_its_time_and_nothing_is_sent_again(findin
     useful=st.integers(0, 100_000),
     in_inbox=st.booleans(),
     channel=st.sampled_from([Channel.EMAIL, Channel.SMS]),
-    finding=st.sampled_from([Finding.ABSENT, Finding.NOTHING]),
+    finding=st.sampled_from([Finding.ABSENT, Finding.NOTHING, Finding.MUTE]),
 )
 def test_every_doubt_ends_within_a_bounded_number_of_questions(
     kind: Kind, useful: int, in_inbox: bool, channel: Channel, finding: Finding
@@ -104,6 +107,12 @@ def test_news_that_costs_a_place_goes_by_another_channel_and_the_rest_is_in_the_
     assert ending.move is not None
     assert (ending.move.why, ending.instead.key.channel) == (Why.OTHER_CHANNEL, Channel.SMS)
     assert ending.instead.expires_at == one.due.expires_at
+
+
+def test_who_cannot_be_asked_is_not_waited_for_longer_than_a_late_answer_takes() -> None:
+    one = doubt(Kind.CANCELLATION)
+    assert on_finding(one, Finding.MUTE, NOW + PROOF).instead is not None
+    assert on_finding(one, Finding.NOTHING, NOW + PROOF).instead is None, "it may answer the next time"
 
 
 def test_what_the_inbox_does_not_hold_goes_by_another_channel_whatever_it_is() -> None:
