@@ -14,11 +14,12 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.booking import tables, worker
-from services.booking.commands import drawing
+from services.booking.commands import drawing, leased
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
-from services.booking.commands.drawing import LEASE, Drawing
+from services.booking.commands.drawing import Drawing
 from services.booking.commands.draws import NewRequest, NewRound, enter, gathering_round, open_round
+from services.booking.commands.leased import LEASE
 from services.booking.domain.draw import digest_of, order_of
 from services.booking.domain.draw_round import Stored
 from services.booking.domain.policy import PartyKind
@@ -240,7 +241,8 @@ async def test_workers_whose_leases_overlap_still_give_one_place_each(
     urn: Urn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lease that runs out under a worker that lives: two of them at one round."""
-    monkeypatch.setattr(drawing, "LEASE", timedelta(0))
+    for one in (drawing, leased):
+        monkeypatch.setattr(one, "LEASE", timedelta(0))
     await urn.filled()
     urn.clock.set(CLOSES)
     for _ in range(50):

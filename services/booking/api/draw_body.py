@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from services.booking.api.party_body import PartyNamed
 from services.booking.domain.draw import SLOTS_MOST
 from services.booking.domain.draw_round import Round, Stage
 from services.booking.domain.policy import PartyKind
@@ -48,19 +49,10 @@ class NewDraw(Strict):
     )
 
 
-class NewDrawRequest(Strict):
+class NewDrawRequest(PartyNamed):
     """A party that asks to be drawn, with up to three slots in the order in which it would like them."""
 
-    people: Annotated[
-        list[UUID],
-        Field(min_length=1, max_length=20, description="Saved people. Each can be in one request of a draw."),
-    ]
     slots: Annotated[list[UUID], Field(min_length=1, max_length=SLOTS_MOST, description="Best first.")]
-    party: Annotated[PartyKind, Field(description="What kind of party they are.")] = PartyKind.ONE_PERSON
-    declarations: Annotated[
-        dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(min_length=1, max_length=200)]],
-        Field(default_factory=dict, max_length=20, description="Answers to what the service's policy asks."),
-    ]
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -33,12 +33,15 @@ from services.booking.api.draw_body import (
 )
 from services.booking.api.offered import (
     NO_STORE,
+    PARTY_REASONS,
     Cursor,
     Limit,
     ServiceId,
     answer,
+    before,
     catalogue_of,
     page_answer,
+    page_of_rows,
     service_of,
 )
 from services.booking.commands.draws import NewRequest, NewRound, enter, open_round, withdraw
@@ -50,7 +53,7 @@ from services.booking.store.database import Connection
 from services.booking.store.draws import read_round, read_slots, requests_of_account, requests_of_round, rounds_of
 from shared.ids import new_id
 from shared.refusal import Refused
-from shared.web import Answer, Page, decode_cursor, encode_cursor, strict_router
+from shared.web import Answer, Page, strict_router
 
 router = strict_router(prefix="/api/v1", tags=["draws"])
 
@@ -58,8 +61,6 @@ SchedulerWriteDep = Annotated[Write, Depends(writing(*PUBLISHERS))]
 DrawId = Annotated[UUID, Path(description="The draw. 抽签。")]
 MINE_MOST = 100
 """Of an account's requests in one draw, withdrawn ones among them, so many are shown."""
-
-_NEWEST = UUID(int=2**128 - 1)
 
 
 @router.post(
@@ -104,13 +105,12 @@ async def draws_of_service(
 ) -> Response:
     """The rounds of a service, the newest first. 某项服务的历次抽签。"""
     service_of(await catalogue_of(asker), service_id)
-    (before,) = (_NEWEST,) if cursor is None else decode_cursor(cursor, UUID)
     now = asker.parts.clock()
     async with asker.parts.engine.connect() as connection:
-        found = await rounds_of(connection, service_id, before, limit + 1)
+        found = await rounds_of(connection, service_id, before(cursor), limit + 1)
         slots = await _slots(connection, [slot_id for one in found for slot_id in one.slot_ids])
-    items = [draw_shown(one, slots, now) for one in found[:limit]]
-    following = encode_cursor(items[-1].id) if len(found) > limit else None
+    page, following = page_of_rows(found, limit)
+    items = [draw_shown(one, slots, now) for one in page]
     return page_answer(request, Page[DrawShown], items, following, NO_STORE)
 
 
@@ -145,17 +145,7 @@ async def read_draw(draw_id: DrawId, asker: ReaderDep) -> Response:
         Reason.DRAW_FULL,
         Reason.DRAW_ENTERED_ALREADY,
         Reason.SLOT_UNKNOWN,
-        Reason.PERSON_UNKNOWN,
-        Reason.PARTY_KIND_NOT_ACCEPTED,
-        Reason.PARTY_TOO_LARGE,
-        Reason.PARTY_WRONG_SIZE,
-        Reason.PERSON_TWICE,
-        Reason.DOCUMENT_NOT_ACCEPTED,
-        Reason.TOO_YOUNG,
-        Reason.TOO_OLD,
-        Reason.DECLARATION_MISSING,
-        Reason.DECLARATION_INVALID,
-        Reason.OUTSIDE_DISTRICT,
+        *PARTY_REASONS,
     ),
 )
 async def enter_draw(draw_id: DrawId, wish: NewDrawRequest, asker: WriteDep) -> Response:

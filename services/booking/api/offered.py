@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Protocol, TypeVar
+from uuid import UUID
 
 from fastapi import Path, Query
 from pydantic import BaseModel
@@ -36,12 +37,36 @@ A_MINUTE = "public, max-age=60"
 """Of what the catalogue says: it changes rarely, and a screen may be a minute behind."""
 
 
+PARTY_REASONS = (
+    Reason.PERSON_UNKNOWN,
+    Reason.PARTY_KIND_NOT_ACCEPTED,
+    Reason.PARTY_TOO_LARGE,
+    Reason.PARTY_WRONG_SIZE,
+    Reason.PERSON_TWICE,
+    Reason.DOCUMENT_NOT_ACCEPTED,
+    Reason.TOO_YOUNG,
+    Reason.TOO_OLD,
+    Reason.DECLARATION_MISSING,
+    Reason.DECLARATION_INVALID,
+    Reason.OUTSIDE_DISTRICT,
+)
+"""Why a party may not come to a service, whenever it would."""
+
+_NEWEST = UUID(int=2**128 - 1)
+
+
 class _Named(Protocol):
     @property
     def id(self) -> str: ...
 
 
+class _Made(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
 Entry = TypeVar("Entry", bound=_Named)
+Row = TypeVar("Row", bound=_Made)
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -97,6 +122,21 @@ def page_of(entries: Sequence[Entry], cursor: str | None, limit: int) -> tuple[S
         begins = places[0] + 1
     page = entries[begins : begins + limit]
     return page, encode_cursor(page[-1].id) if begins + limit < len(entries) else None
+
+
+def before(cursor: str | None) -> UUID:
+    """Return what the next page of a list by age comes before, its newest first.
+
+    Raises:
+        Refused: `invalid_cursor`.
+    """
+    return _NEWEST if cursor is None else decode_cursor(cursor, UUID)[0]
+
+
+def page_of_rows(found: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | None]:
+    """Return the page, and the cursor of the next, of rows of which one more than `limit` was asked for."""
+    page = found[:limit]
+    return page, encode_cursor(page[-1].id) if len(found) > limit else None
 
 
 def page_answer(request: Request, page_type: type[Body], items: list[Any], cursor: str | None, cache: str) -> Response:

@@ -20,7 +20,17 @@ from services.booking.api.deps import (
     signed_in,
     writing,
 )
-from services.booking.api.offered import NO_STORE, Cursor, Limit, VenueId, answer, catalogue_of, page_answer
+from services.booking.api.offered import (
+    NO_STORE,
+    Cursor,
+    Limit,
+    VenueId,
+    answer,
+    before,
+    catalogue_of,
+    page_answer,
+    page_of_rows,
+)
 from services.booking.api.penalty_body import (
     Annulling,
     AppealDecision,
@@ -41,7 +51,7 @@ from services.booking.store.appeals import Appeal, Exemption, appeals_at, exempt
 from services.booking.store.database import Connection
 from services.booking.views.penalties import read_ledgers, read_strikes_at
 from shared.ids import new_id
-from shared.web import Answer, Page, decode_cursor, encode_cursor, strict_router
+from shared.web import Answer, Page, decode_cursor, strict_router
 
 router = strict_router(prefix="/api/v1", tags=["penalties"])
 
@@ -54,7 +64,7 @@ ExemptionId = Annotated[UUID, Path(description="The exemption. 豁免。")]
 
 APPEALS_ON_A_PAGE = 50
 
-_OLDEST, _NEWEST = UUID(int=0), UUID(int=2**128 - 1)
+_OLDEST = UUID(int=0)
 
 
 @router.get(
@@ -115,8 +125,8 @@ async def appeals_of_venue(
     (after,) = (_OLDEST,) if cursor is None else decode_cursor(cursor, UUID)
     async with asker.parts.engine.connect() as connection:
         found = await appeals_at(connection, venue_id, undecided=undecided, after=after, limit=APPEALS_ON_A_PAGE + 1)
-    items = [appeal_shown(one) for one in found[:APPEALS_ON_A_PAGE]]
-    following = encode_cursor(items[-1].id) if len(found) > APPEALS_ON_A_PAGE else None
+    page, following = page_of_rows(found, APPEALS_ON_A_PAGE)
+    items = [appeal_shown(one) for one in page]
     return page_answer(request, Page[AppealShown], items, following, NO_STORE)
 
 
@@ -196,11 +206,10 @@ async def exemptions_of_venue(
 ) -> Response:
     """People whose strikes here do not count, the newest exemption first, ended ones among them. 豁免人员。"""
     must_serve(asker, venue_id)
-    (before,) = (_NEWEST,) if cursor is None else decode_cursor(cursor, UUID)
     async with asker.parts.engine.connect() as connection:
-        found = await exemptions_at(connection, venue_id, before, limit + 1)
-    items = [exemption_shown(one) for one in found[:limit]]
-    following = encode_cursor(items[-1].id) if len(found) > limit else None
+        found = await exemptions_at(connection, venue_id, before(cursor), limit + 1)
+    page, following = page_of_rows(found, limit)
+    items = [exemption_shown(one) for one in page]
     return page_answer(request, Page[ExemptionShown], items, following, NO_STORE)
 
 

@@ -23,7 +23,16 @@ from services.booking.api.deps import (
     signed_in,
     writing,
 )
-from services.booking.api.offered import NO_STORE, Cursor, answer, catalogue_of, page_answer, service_of
+from services.booking.api.offered import (
+    NO_STORE,
+    Cursor,
+    answer,
+    before,
+    catalogue_of,
+    page_answer,
+    page_of_rows,
+    service_of,
+)
 from services.booking.api.season_body import (
     AllocationShown,
     Decision,
@@ -53,7 +62,7 @@ from services.booking.store.seasons import (
 )
 from shared.ids import new_id
 from shared.refusal import Refused
-from shared.web import Answer, Page, decode_cursor, encode_cursor, strict_router
+from shared.web import Answer, Page, strict_router
 
 router = strict_router(prefix="/api/v1/request-rounds", tags=["request-rounds"])
 
@@ -64,7 +73,6 @@ RoundId = Annotated[UUID, Path(description="The request round. 场次申请。")
 OccurrenceId = Annotated[UUID, Path(description="The hour. 场次。")]
 
 ON_A_PAGE = 20
-_NEWEST = UUID(int=2**128 - 1)
 
 
 @router.post(
@@ -107,12 +115,11 @@ async def seasons(
     cursor: Cursor = None,
 ) -> Response:
     """Rounds, the newest first. 场次申请列表。"""
-    (before,) = (_NEWEST,) if cursor is None else decode_cursor(cursor, UUID)
     now = asker.parts.clock()
     async with asker.parts.engine.connect() as connection:
-        found = await rounds_at(connection, venue_id, before, ON_A_PAGE + 1)
-    items = [round_shown(one, now) for one in found[:ON_A_PAGE]]
-    following = encode_cursor(items[-1].id) if len(found) > ON_A_PAGE else None
+        found = await rounds_at(connection, venue_id, before(cursor), ON_A_PAGE + 1)
+    page, following = page_of_rows(found, ON_A_PAGE)
+    items = [round_shown(one, now) for one in page]
     return page_answer(request, Page[SeasonRoundShown], items, following, NO_STORE)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
+from services.booking.api.party_body import PartyNamed
 from services.booking.api.problems import TABLE
 from services.booking.api.words.waiting import SKIPPED
 from services.booking.domain.policy import PartyKind
@@ -18,7 +19,7 @@ from services.booking.domain.zone import in_words, local
 from services.booking.store.plan_document import ClockTime
 from services.booking.store.waitlist import Entry, OfferMade, SkipMade
 from shared.contracts import Words
-from shared.web import Shown, Strict
+from shared.web import Shown
 
 _PERSON = "01936f2e-0000-7def-8a3b-000000000002"
 _SLOT = "01936f2e-0000-7def-8a3b-000000000001"
@@ -28,7 +29,7 @@ Weekday = Annotated[int, Field(ge=1, le=7)]
 _TOO_FAR = date(2100, 1, 1)
 
 
-class NewWait(Strict):
+class NewWait(PartyNamed):
     """A party, the services that would do, and the days and hours in which it would come."""
 
     services: Annotated[
@@ -50,12 +51,6 @@ class NewWait(Strict):
     ]
     since: Annotated[ClockTime, Field(description="The earliest time to begin, on the venue's clock.")] = time(0)
     until: Annotated[ClockTime, Field(description="The latest time to begin.")] = time(23, 59)
-    people: Annotated[list[UUID], Field(min_length=1, max_length=20, description="Saved people: the whole party.")]
-    party: Annotated[PartyKind, Field(description="What kind of party they are.")] = PartyKind.ONE_PERSON
-    declarations: Annotated[
-        dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(min_length=1, max_length=200)]],
-        Field(default_factory=dict, max_length=20, description="Answers to what the service's policy asks."),
-    ]
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -17,12 +17,15 @@ from services.booking.api.deps import (
 )
 from services.booking.api.offered import (
     NO_STORE,
+    PARTY_REASONS,
     Cursor,
     Limit,
     ServiceId,
     answer,
+    before,
     catalogue_of,
     page_answer,
+    page_of_rows,
     service_of,
 )
 from services.booking.api.waiting_body import (
@@ -50,8 +53,6 @@ EntryId = Annotated[UUID, Path(description="The entry. 候补。")]
 SKIPS_MOST = 100
 """Of the times at which an entry was passed over, so many are shown."""
 
-_NEWEST = UUID(int=2**128 - 1)
-
 
 @router.post(
     "/waiting-list",
@@ -68,17 +69,7 @@ _NEWEST = UUID(int=2**128 - 1)
         Reason.WAITLIST_LIMIT_REACHED,
         Reason.WAITING_ALREADY,
         Reason.NOT_RELEASED,
-        Reason.PERSON_UNKNOWN,
-        Reason.PARTY_KIND_NOT_ACCEPTED,
-        Reason.PARTY_TOO_LARGE,
-        Reason.PARTY_WRONG_SIZE,
-        Reason.PERSON_TWICE,
-        Reason.DOCUMENT_NOT_ACCEPTED,
-        Reason.TOO_YOUNG,
-        Reason.TOO_OLD,
-        Reason.DECLARATION_MISSING,
-        Reason.DECLARATION_INVALID,
-        Reason.OUTSIDE_DISTRICT,
+        *PARTY_REASONS,
     ),
 )
 async def join_line(wish: NewWait, asker: WriteDep) -> Response:
@@ -116,12 +107,11 @@ async def join_line(wish: NewWait, asker: WriteDep) -> Response:
 )
 async def my_entries(request: Request, asker: SignedInDep, cursor: Cursor = None, limit: Limit = 20) -> Response:
     """What your account waits for and has waited for, the newest first, with its place in the line. 我的候补。"""
-    (before,) = (_NEWEST,) if cursor is None else decode_cursor(cursor, UUID)
     async with asker.parts.engine.connect() as connection:
-        found = await entries_of(connection, asker.principal.subject, before, limit + 1)
+        found = await entries_of(connection, asker.principal.subject, before(cursor), limit + 1)
         ahead = await ahead_of(connection, [one.id for one in found])
-    items = [wait_shown(one, ahead) for one in found[:limit]]
-    following = encode_cursor(items[-1].id) if len(found) > limit else None
+    page, following = page_of_rows(found, limit)
+    items = [wait_shown(one, ahead) for one in page]
     return page_answer(request, Page[WaitShown], items, following, NO_STORE)
 
 

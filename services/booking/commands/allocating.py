@@ -1,29 +1,18 @@
 """Book what was allocated: each accepted hour of a committed round, through the desk, as soon as its slot is opened.
 
-The law is that of drawing: whenever a worker dies, another goes on where it stopped, and no hour is booked twice. An hour
-is leased, its booking has its id since the request came, and a booking whose outcome nobody came to write is found again.
+How this survives a worker's death is the law of `leased`, an hour being a piece of work.
 """
 
-import secrets
-from datetime import timedelta
-
-from services.booking.commands.asking import decided
 from services.booking.commands.desk import Desk
+from services.booking.commands.leased import Grant, found_again, grant, work_off
 from services.booking.domain.booking import Booking
-from services.booking.domain.decision import Outcome
 from services.booking.domain.policy import PartyKind
 from services.booking.domain.reason import Reason
-from services.booking.domain.reference import RANDOM_BYTES, new_reference
-from services.booking.domain.request import Book
 from services.booking.domain.season import ALLOCATION, Fate
 from services.booking.store.database import Engine
-from services.booking.store.draws import booked_into
 from services.booking.store.seasons import Due, lease_due, write_outcome
 from shared.clock import Clock
 from shared.refusal import Refused
-
-LEASE = timedelta(seconds=30)
-"""For how long an hour stays with a worker that says nothing more."""
 
 
 class Allocating:
@@ -40,20 +29,13 @@ class Allocating:
         Raises:
             Refused: `busy` or `uncertain`, from the desk; a later call goes on where this one stopped.
         """
-        done = 0
-        while True:
-            now = self._clock()
-            async with self._engine.begin() as tx:
-                due = await lease_due(tx, now, now + LEASE)
-            if due is None:
-                return done
-            await self._book(due)
-            done += 1
+        return await work_off(self._engine, self._clock, lease_due, self._book)
 
     async def _book(self, due: Due) -> None:
-        async with self._engine.connect() as connection:
-            already = await booked_into(connection, due.booking_id)
-        outcome = None if already is not None or due.slot_id is None else await self._ask(due)
+        already = await found_again(self._engine, due.booking_id)
+        outcome = None
+        if already is None and due.slot_id is not None:
+            outcome = await grant(self._desk, _granted(due), due.slot_id)
         if already is not None or isinstance(outcome, Booking):
             fate, reason = Fate.BOOKED, None
         else:
@@ -62,19 +44,13 @@ class Allocating:
         async with self._engine.begin() as tx:
             await write_outcome(tx, due, fate, reason, self._clock())
 
-    async def _ask(self, due: Due) -> Outcome:
-        """Ask the desk for one hour; it is decided by the rules of every booking."""
-        assert due.slot_id is not None
-        book = Book(
-            actor=ALLOCATION,
-            key=None,
-            booking_id=due.booking_id,
-            reference=new_reference(secrets.token_bytes(RANDOM_BYTES)),
-            account_id=due.account_id,
-            slot_id=due.slot_id,
-            party_kind=PartyKind.ONE_PERSON,
-            person_ids=(due.person_id,),
-            declarations={},
-            confirm=True,
-        )
-        return await decided(self._desk, book)
+
+def _granted(due: Due) -> Grant:
+    return Grant(
+        actor=ALLOCATION,
+        booking_id=due.booking_id,
+        account_id=due.account_id,
+        person_ids=(due.person_id,),
+        party_kind=PartyKind.ONE_PERSON,
+        declarations={},
+    )

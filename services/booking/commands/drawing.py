@@ -1,30 +1,20 @@
 """Draw what is due, and give the places: one request after the other, in the order of the draw, through the desk.
 
-The law of this file: whenever a worker dies, another goes on where it stopped, and nobody gets two places. The draw is one
-transaction. After it every step is written down on its own: a wish that was refused, then the outcome. A request's
-booking has an id since the request came, so that a booking whose outcome nobody came to write is found again.
-
-Whoever works on a round has a lease on it. Where a lease runs out under a worker that still lives, the booking's id,
-which the table of bookings takes once, stands between that and a second place.
+The law is that of `leased`, a round being a piece of work: nobody gets two places. The draw is one transaction. After it
+every step is written down on its own: a wish that was refused, then the outcome; each makes the lease longer.
 """
 
-import secrets
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
-from services.booking.commands.asking import decided
 from services.booking.commands.desk import Desk
+from services.booking.commands.leased import LEASE, Grant, found_again, grant, work_off
 from services.booking.domain.booking import Booking
-from services.booking.domain.decision import Outcome
 from services.booking.domain.draw import digest_of, order_of
 from services.booking.domain.draw_round import DRAW, Round, Stored
-from services.booking.domain.reference import RANDOM_BYTES, new_reference
-from services.booking.domain.request import Book
 from services.booking.store.database import Connection, Engine
 from services.booking.store.draws import (
     DrawRequest,
-    booked_into,
     extend_lease,
     lease_due_round,
     next_undecided,
@@ -37,9 +27,6 @@ from services.booking.store.draws import (
 )
 from shared.clock import Clock
 from shared.refusal import Refused
-
-LEASE = timedelta(seconds=30)
-"""For how long a round stays with a worker that says nothing more."""
 
 
 class Drawing:
@@ -56,15 +43,7 @@ class Drawing:
         Raises:
             Refused: `busy` or `uncertain`, from the desk; the next call goes on where this one stopped.
         """
-        settled = 0
-        while True:
-            now = self._clock()
-            async with self._engine.begin() as tx:
-                due = await lease_due_round(tx, now, now + LEASE)
-            if due is None:
-                return settled
-            await self._settle(due)
-            settled += 1
+        return await work_off(self._engine, self._clock, lease_due_round, self._settle)
 
     async def _settle(self, due: Round) -> None:
         if due.stored is Stored.OPEN:
@@ -93,10 +72,9 @@ class Drawing:
 
     async def _give(self, request: DrawRequest) -> None:
         """Take the next step with one request: it is booked into its next wish, or that wish is passed, or it is over."""
-        async with self._engine.connect() as connection:
-            already = await booked_into(connection, request.booking_id)
+        already = await found_again(self._engine, request.booking_id)
         wishes = request.slot_ids[len(request.passed) :]
-        outcome = await self._ask(request, wishes[0]) if already is None and wishes else None
+        outcome = await grant(self._desk, _granted(request), wishes[0]) if already is None and wishes else None
         async with self._engine.begin() as tx:
             if already is not None:
                 await write_outcome(tx, request.id, already)
@@ -107,18 +85,13 @@ class Drawing:
             else:
                 await write_outcome(tx, request.id, None)
 
-    async def _ask(self, request: DrawRequest, slot_id: UUID) -> Outcome:
-        """Ask the desk for one wish; it is decided by the rules of every booking."""
-        book = Book(
-            actor=DRAW,
-            key=None,
-            booking_id=request.booking_id,
-            reference=new_reference(secrets.token_bytes(RANDOM_BYTES)),
-            account_id=request.account_id,
-            slot_id=slot_id,
-            party_kind=request.party_kind,
-            person_ids=request.person_ids,
-            declarations=request.declarations,
-            confirm=True,
-        )
-        return await decided(self._desk, book)
+
+def _granted(request: DrawRequest) -> Grant:
+    return Grant(
+        actor=DRAW,
+        booking_id=request.booking_id,
+        account_id=request.account_id,
+        person_ids=request.person_ids,
+        party_kind=request.party_kind,
+        declarations=request.declarations,
+    )

@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from services.booking.api.season_body import AllocationShown, OccurrenceShown, SeasonRequestShown, SeasonRoundShown
 from services.booking.commands import allocating
-from services.booking.commands.allocating import LEASE, Allocating
+from services.booking.commands.allocating import Allocating
 from services.booking.commands.catalogue import open_slots
+from services.booking.commands.leased import LEASE
 from services.booking.domain.account import Role
 from services.booking.domain.policy import SeatUnit
 from services.booking.domain.zone import VENUE_ZONE
