@@ -34,7 +34,7 @@ from services.notify.domain.message import Channel, Evidence, Why
 from services.notify.domain.outcome import Outcome, temporary, unknown
 from services.notify.domain.provider import Measures
 from services.notify.flow import AnyLetter, Ended, Flow
-from services.notify.store import inbox, messages
+from services.notify.store import inbox, messages, unset
 from services.notify.store.database import Engine, is_unavailable
 from shared.clock import Clock
 from shared.ids import new_id
@@ -144,9 +144,13 @@ class Delivery:
         """Deal with up to `wanted` messages for which nobody is called; return how many there were."""
         if channel is Channel.IN_APP:
             return await self._write_inbox(wanted)
-        worked_on, claimed = await self._claim(channel, wanted)
+        async with self.engine.connect() as connection:  # one statement is its own transaction
+            ended = await unset.end(connection, channel, self.clock(), wanted)
+        if ended == wanted:
+            return ended
+        worked_on, claimed = await self._claim(channel, wanted - ended)  # what a dead worker has left half sent
         await self._settle([_suppress(due, Why.CHANNEL_NOT_SET_UP) for due in claimed])
-        return worked_on
+        return ended + worked_on
 
     async def deliver(self, channel: Channel) -> int:
         """Deliver one batch of what is due on `channel`; return how many messages were worked on."""

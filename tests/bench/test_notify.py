@@ -42,6 +42,7 @@ TIMES_THE_YARDSTICK = 40
 """Not reached: each of our messages keeps its row, its reason in the log and its keys. The lane says so."""
 JOBS = 2_000
 ROUNDS = 3
+PAIRS = 5
 REMINDER = ("reminder", 1440, "sms")
 
 
@@ -61,13 +62,26 @@ class Instant:
         return outcomes.accepted("OK")
 
 
-@pytest.fixture
-async def storm(databases: Databases, tmp_path: Path) -> AsyncIterator[Storm]:
+@asynccontextmanager
+async def storm_over(databases: Databases, folder: Path) -> AsyncIterator[Storm]:
     url = await databases.create("notify")
     engine = create_engine(url, application_name="notify-bench", pool_size=10)
-    yield Storm.over(engine, Keys.make(tmp_path))
+    yield Storm.over(engine, Keys.make(folder))
     await engine.dispose()
     await databases.drop(url)
+
+
+@pytest.fixture
+async def storm(databases: Databases, tmp_path: Path) -> AsyncIterator[Storm]:
+    async with storm_over(databases, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def storms(databases: Databases, tmp_path: Path) -> AsyncIterator[tuple[Storm, Storm]]:
+    """Two towns side by side, so that few and many waiting messages are measured in turns."""
+    async with storm_over(databases, tmp_path / "few") as few, storm_over(databases, tmp_path / "many") as many:
+        yield few, many
 
 
 def worker(storm: Storm, clock: SettableClock, carrier: Instant) -> Delivery:
@@ -77,10 +91,10 @@ def worker(storm: Storm, clock: SettableClock, carrier: Instant) -> Delivery:
     return Delivery(engine=storm.engine, composer=composer, routes=routes, clock=clock, chance=lambda: 0.5, pace=pace)
 
 
-async def claims_a_second(storm: Storm, clock: SettableClock) -> float:
+async def claims_a_second(storm: Storm, clock: SettableClock, databases: Databases) -> float:
     """Claim a second's wall of messages batch by batch, and nothing else; afterwards nothing is due any more."""
     await storm.due(DUE, clock(), REMINDER, clock())
-    await storm.settle()
+    await settle(storm, databases)
     clock.advance(timedelta(seconds=2))
     delivery = worker(storm, clock, Instant())
     began, claimed = time.perf_counter(), 0
@@ -90,6 +104,16 @@ async def claims_a_second(storm: Storm, clock: SettableClock) -> float:
     assert claimed == DUE
     await _clear(storm.engine)
     return claimed / seconds
+
+
+async def settle(storm: Storm, databases: Databases) -> None:
+    """Let statistics and the log be as after a quiet hour: what was written to prepare is no part of what is measured."""
+    await storm.settle()
+    connection = await databases.server.connect()
+    try:
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
 
 
 async def _clear(engine: AsyncEngine) -> None:
@@ -131,11 +155,31 @@ async def ended_a_second(storm: Storm, clock: SettableClock) -> float:
     return DUE / seconds
 
 
-async def test_the_queue_is_fast_and_what_waits_in_it_costs_nothing(storm: Storm) -> None:
+async def test_what_waits_in_the_queue_costs_nothing(storms: tuple[Storm, Storm], databases: Databases) -> None:
+    few, many = storms
     clock = SettableClock(NOW)
     gc.freeze()  # as the worker's process does
+    began = time.perf_counter()
+    await few.pending(FEW, clock())
+    await many.pending(MANY, clock())
+    print(f"\n  planned {FEW + MANY:,} in {time.perf_counter() - began:.0f} s")
+    pairs = [
+        (await claims_a_second(few, clock, databases), await claims_a_second(many, clock, databases))
+        for _ in range(PAIRS)
+    ]
+    ratio = median(of_many / of_few for of_few, of_many in pairs)
+    print(
+        f"  claimed a second, in turns: {median(one for one, _ in pairs):,.0f} with {FEW:,} pending,"
+        f" {median(one for _, one in pairs):,.0f} with {MANY:,}: x {ratio:.2f}"
+        f" ({', '.join(f'{of_many / of_few:.2f}' for of_few, of_many in pairs)})"
+    )
+    assert ratio >= LEAST_OF_FEW
+
+
+async def test_the_queue_is_fast(storm: Storm) -> None:
+    clock = SettableClock(NOW)
+    gc.freeze()
     await storm.pending(FEW, clock())
-    few = median([await claims_a_second(storm, clock) for _ in range(ROUNDS)])
     retired = median([await retired_a_second(storm, clock) for _ in range(ROUNDS)])
     url = storm.engine.url.render_as_string(hide_password=False)
     pairs = [
@@ -143,14 +187,8 @@ async def test_the_queue_is_fast_and_what_waits_in_it_costs_nothing(storm: Storm
         for _ in range(ROUNDS)
     ]
     times = median([ours / jobs for ours, jobs in pairs])
-    began = time.perf_counter()
-    await storm.pending(MANY - FEW, clock())
-    print(f"\n  planned {MANY:,} in {time.perf_counter() - began:.0f} s")
-    many = median([await claims_a_second(storm, clock) for _ in range(ROUNDS)])
-    print(f"  claimed a second: {few:,.0f} with {FEW:,} pending, {many:,.0f} with {MANY:,}: x {many / few:.2f}")
-    print(f"  claimed, sent and recorded a second by one worker, median: {retired:,.0f}")
+    print(f"\n  claimed, sent and recorded a second by one worker, median: {retired:,.0f}")
     print(f"  claimed and ended a second by one worker: {median(ours for ours, _ in pairs):,.0f}")
     print(f"  one APScheduler job a reminder: {median(jobs for _, jobs in pairs):,.0f} a second; ours is x {times:.1f}")
-    assert many >= LEAST_OF_FEW * few
     assert retired >= LEAST_A_SECOND
     assert times >= TIMES_THE_YARDSTICK

@@ -12,11 +12,14 @@ import signal
 import sys
 from pathlib import Path
 
+import anyio._backends._asyncio as waiting
+import httpcore
+
 from services.notify import worker
 from services.processes import processes
 
-LOADED = worker.run
-"""What every worker runs: named here, so that it is loaded before the first is born."""
+LOADED = (worker.run, httpcore.AsyncConnectionPool, waiting.AsyncIOBackend)
+"""What every worker runs: named here, so that it is loaded before the first is born, the parts that httpx loads late too."""
 
 
 def main() -> None:

@@ -31,7 +31,9 @@ from services.notify.domain.message import Why
 from services.notify.domain.outcome import Outcome, accepted, permanent, temporary, unknown
 from shared.clock import SHANGHAI
 
-CRLF = compat32.clone(linesep="\r\n")
+CRLF = compat32.clone(linesep="\r\n", max_line_length=900)
+"""A header is not folded before it must be (RFC 5322, 2.1.1): a long address in one, `List-Unsubscribe` above all, stays in
+its first line, where every mail program looks for it."""
 MAILS_A_CONNECTION = 100
 """After so many a new one is made: many servers want no more."""
 
