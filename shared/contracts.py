@@ -41,6 +41,7 @@ class EventType(StrEnum):
     RELEASE_NEARING = "yuyue.release.nearing.v1"
     SIGN_IN_CODE_REQUESTED = "yuyue.sign_in.code_requested.v1"
     CONTACT_PROOF_REQUESTED = "yuyue.contact.proof_requested.v1"
+    ACCOUNT_ERASED = "yuyue.account.erased.v1"
     COPY_CHANGED = "yuyue.copy.changed.v1"
     MESSAGE_EVIDENCE = "yuyue.message.evidence.v1"
     CONSENT_ANSWERED = "yuyue.message.consent_answered.v1"
@@ -227,6 +228,13 @@ class CopyChanged:
     sensitive: bool
 
 
+@value(frozen=True, slots=True, kw_only=True)
+class AccountErased:
+    """Somebody was erased, as they asked: whoever keeps anything personal of this account destroys it."""
+
+    account_id: UUID
+
+
 class CopiedKind(StrEnum):
     """Kinds of messages of which a family member may get a copy."""
 
@@ -258,10 +266,7 @@ class MessageEvidence:
 
 @value(frozen=True, slots=True, kw_only=True)
 class ConsentAnswered:
-    """Whoever was asked by `ConsentAsked`, at `version`, replied to its message: they agree, or they do not.
-
-    Published by the notify service once for each change of mind; the newest counts, for as long as the consent is asked for.
-    """
+    """Whoever was asked by `ConsentAsked` replied to its message, once for each change of mind; the newest counts."""
 
     consent_id: UUID
     version: int
@@ -332,21 +337,17 @@ NoticeData = PenaltyChanged | ConsentAsked | QueueMoved | CaseMoved | ReleaseNea
 """Events about something else than a booking that its person is told of."""
 
 EventData = (
-    BookingChanged | NoticeData | SignInCodeRequested | ContactProofRequested | MessageEvidence | ConsentAnswered
+    BookingChanged
+    | NoticeData
+    | SignInCodeRequested
+    | ContactProofRequested
+    | MessageEvidence
+    | ConsentAnswered
+    | AccountErased
 )
 
 DATA_OF: dict[EventType, type[EventData]] = {
-    EventType.BOOKING_HELD: BookingChanged,
-    EventType.BOOKING_CONFIRMED: BookingChanged,
-    EventType.BOOKING_MOVED: BookingChanged,
-    EventType.BOOKING_PARTY_CHANGED: BookingChanged,
-    EventType.BOOKING_CANCELLED: BookingChanged,
-    EventType.BOOKING_CHECKED_IN: BookingChanged,
-    EventType.BOOKING_STEP_MET: BookingChanged,
-    EventType.BOOKING_COMPLETED: BookingChanged,
-    EventType.BOOKING_NO_SHOW: BookingChanged,
-    EventType.BOOKING_LAPSED: BookingChanged,
-    EventType.WAITLIST_OFFERED: BookingChanged,
+    **{one: BookingChanged for one in EventType if one.value.startswith(("yuyue.booking.", "yuyue.waitlist."))},
     EventType.PENALTY_CHANGED: PenaltyChanged,
     EventType.CONSENT_ASKED: ConsentAsked,
     EventType.QUEUE_MOVED: QueueMoved,
@@ -355,6 +356,7 @@ DATA_OF: dict[EventType, type[EventData]] = {
     EventType.SIGN_IN_CODE_REQUESTED: SignInCodeRequested,
     EventType.CONTACT_PROOF_REQUESTED: ContactProofRequested,
     EventType.COPY_CHANGED: CopyChanged,
+    EventType.ACCOUNT_ERASED: AccountErased,
     EventType.MESSAGE_EVIDENCE: MessageEvidence,
     EventType.CONSENT_ANSWERED: ConsentAnswered,
 }
@@ -383,9 +385,8 @@ BOOKING_STREAM = "yuyue-booking"
 """The stream on the bus that holds the booking service's events, and the subjects (event types) that go into it."""
 
 BOOKING_SUBJECTS = (
-    *("yuyue.booking.>", "yuyue.waitlist.>", "yuyue.penalty.>", "yuyue.sign_in.>"),
-    *("yuyue.consent.>", "yuyue.queue.>", "yuyue.case.>", "yuyue.release.>"),
-    *("yuyue.contact.>", "yuyue.copy.>"),
+    *("yuyue.booking.>", "yuyue.waitlist.>", "yuyue.penalty.>", "yuyue.sign_in.>", "yuyue.consent.>"),
+    *("yuyue.queue.>", "yuyue.case.>", "yuyue.release.>", "yuyue.contact.>", "yuyue.copy.>", "yuyue.account.>"),
 )
 
 NOTIFY_SOURCE = "/yuyue/notify"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.booking.commands.desk import Desk
+from services.booking.commands.erasing import forget_what_is_left
 from services.booking.domain.booking import Action, State
 from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
@@ -68,12 +69,13 @@ class Sweeps:
             after = endings[-1]
 
     async def forget(self) -> None:
-        """Delete answers, sign-in codes and proofs of addresses whose time is over."""
+        """Delete answers, sign-in codes and proofs of addresses whose time is over, and what is left of who was erased."""
         now = self._clock()
         async with self._engine.begin() as tx:
             await forget_answers(tx, now - REMEMBER_ANSWERS)
             await forget_codes(tx, now)
             await forget_proofs(tx, now)
+        await forget_what_is_left(self._engine, self._clock)
 
     async def _ask_all(self, wanted: list[tuple[UUID, Action]]) -> None:
         requests = [Alter(actor=SYSTEM, key=None, booking_id=id_, action=action) for id_, action in wanted]

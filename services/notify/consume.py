@@ -35,6 +35,7 @@ from services.notify.store.database import Connection
 from shared.clock import Clock
 from shared.contracts import (
     BOOKING_SOURCE,
+    AccountErased,
     BookingChanged,
     CaseMoved,
     ConsentAsked,
@@ -81,6 +82,8 @@ class Planner:
             case CopyChanged() as copied:
                 await self._copy_changed(tx, copied, now)
                 await self._noticed(tx, event, noticed(copied, now), now)
+            case AccountErased() as gone:
+                await recipients.erase(tx, gone.account_id, now)
             case PenaltyChanged() | ConsentAsked() | QueueMoved() | CaseMoved() | ReleaseNearing() as data:
                 await self._noticed(tx, event, noticed(data, now), now)
 

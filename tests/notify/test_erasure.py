@@ -4,12 +4,13 @@ import json
 import re
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import text
 
 from services.notify import tables
 from services.notify.store.recipients import erase
-from shared.contracts import EventType
+from shared.contracts import AccountErased, Event, EventType
 from shared.sealing import JOINT, CannotOpen
 from tests.notify.make import NEIGHBOUR, RESIDENT, booking, event
 from tests.notify.town import Town
@@ -88,6 +89,22 @@ async def test_what_was_planned_for_them_is_stopped_and_a_late_event_brings_noth
     await town.deliver()
     assert len(town.mailbox.seen) == sent
     assert opened(town, await everything(town)) == []
+
+
+async def test_the_booking_service_says_that_somebody_was_erased(town: Town) -> None:
+    await lived(town, account_id=RESIDENT)
+    gone = Event(
+        id=uuid4(),
+        type=EventType.ACCOUNT_ERASED,
+        subject=RESIDENT,
+        time=town.clock(),
+        data=AccountErased(account_id=RESIDENT),
+    )
+    for _ in range(2):
+        await town.hear(gone)
+    after = await everything(town)
+    assert opened(town, after) == []
+    assert [row for row in after for word in PERSONAL if word in row] == []
 
 
 async def test_others_keep_what_is_theirs(town: Town) -> None:

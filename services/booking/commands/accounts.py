@@ -138,7 +138,7 @@ async def read_own(engine: Engine, vault: Vault, account_id: UUID) -> tuple[Acco
     """Return an account as it stands, what is sealed in it, and the address that waits to be proved."""
     async with engine.connect() as connection:
         account = await account_by_id(connection, account_id)
-        if account is None:
+        if account is None or account.erased_at is not None:
             return None
         return account, opened(vault, account), await waiting_of(connection, vault, account_id)
 
@@ -155,7 +155,7 @@ async def change_own(
         Refused: `too_many_requests` where too many proofs were asked for.
     """
     account = await account_by_id(tx, account_id, lock=True)
-    if account is None:
+    if account is None or account.erased_at is not None:
         return None
     vault = by.vault
     clear = opened(vault, account)

@@ -50,10 +50,12 @@ async def add_person(tx: Connection, vault: Vault, account_id: UUID, new: NewPer
 
     Raises:
         Refused: `document_invalid`, `birth_date_needed`, `birth_date_contradicts`, `person_saved_already`,
-            `people_limit_reached`.
+            `people_limit_reached`; `not_signed_in` where the account was erased meanwhile.
     """
     identity = check_document(new.document_type, new.number, birth_date=new.birth_date, today=local_day(now))
-    await account_by_id(tx, account_id, lock=True)  # so that two at once cannot both be the twentieth
+    account = await account_by_id(tx, account_id, lock=True)  # so that two at once cannot both be the twentieth
+    if account is None or account.erased_at is not None:
+        raise Refused(Reason.NOT_SIGNED_IN)
     if await count_people(tx, account_id) >= PEOPLE_MOST:
         raise Refused(Reason.PEOPLE_LIMIT_REACHED, most=PEOPLE_MOST)
     person_id, birth_date = await find_or_add_person(tx, _row(vault, identity, now))

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     PROOF_CODE_WRONG = "proof_code_wrong"
     PROOF_TOO_MANY_TRIES = "proof_too_many_tries"
     PROOF_LINK_INVALID = "proof_link_invalid"
+    ERASURE_WAITS = "erasure_waits"
     COPY_UNKNOWN = "copy_unknown"
     COPY_TO_ONESELF = "copy_to_oneself"
     COPY_ALREADY = "copy_already"

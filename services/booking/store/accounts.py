@@ -31,6 +31,7 @@ class Account:
     name_sealed: str | None = None
     contact: str | None = None
     disabled_at: datetime | None = None
+    erased_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Account({self.id}, {self.role})"

@@ -39,7 +39,10 @@ class SavedPerson:
 
 
 async def find_or_add_person(tx: Connection, person: PersonRow) -> tuple[UUID, date]:
-    """Return the id and the birth date of whoever holds this document, written now or before."""
+    """Return the id and the birth date of whoever holds this document, written now or before.
+
+    Who was let go of, and still known, is somebody again.
+    """
     row = insert(persons).values(
         id=person.id,
         document_type=person.document_type.value,
@@ -48,14 +51,16 @@ async def find_or_add_person(tx: Connection, person: PersonRow) -> tuple[UUID, d
         birth_date=person.birth_date,
         created_at=person.created_at,
     )
-    made = await tx.execute(row.on_conflict_do_nothing().returning(persons.c.id))
-    if made.first() is not None:
-        return person.id, person.birth_date
-    query = select(persons.c.id, persons.c.birth_date).where(
-        persons.c.document_fingerprint == person.document_fingerprint
-    )
-    found = (await tx.execute(query)).one()
-    return found.id, found.birth_date
+    known = persons.c.document_fingerprint == person.document_fingerprint
+    again = update(persons).where(known, persons.c.let_go_at.is_not(None))
+    while True:
+        made = await tx.execute(row.on_conflict_do_nothing().returning(persons.c.id))
+        if made.first() is not None:
+            return person.id, person.birth_date
+        await tx.execute(again.values(document_sealed=person.document_sealed, let_go_at=None))
+        found = (await tx.execute(select(persons.c.id, persons.c.birth_date).where(known))).first()
+        if found is not None:  # else they were forgotten in between, and are written anew
+            return found.id, found.birth_date
 
 
 async def count_people(tx: Connection, account_id: UUID) -> int:

@@ -36,8 +36,9 @@ accounts = Table(
     Column("contact", Text, nullable=True, comment="Contact data, sealed for the notify service alone."),
     Column("created_at", moment, nullable=False),
     Column("disabled_at", moment, nullable=True),
+    Column("erased_at", moment, nullable=True),
     CheckConstraint("role IN ('resident', 'staff', 'scheduler', 'administrator')", name="role_known"),
-    CheckConstraint("phone_fingerprint IS NOT NULL OR login IS NOT NULL", name="can_sign_in"),
+    CheckConstraint("phone_fingerprint IS NOT NULL OR login IS NOT NULL OR erased_at IS NOT NULL", name="can_sign_in"),
 )
 
 sign_in_codes = Table(
@@ -122,6 +123,13 @@ persons = Table(
     Column("document_sealed", Text, nullable=False),
     Column("birth_date", Date, nullable=False),
     Column("created_at", moment, nullable=False),
+    Column(
+        "let_go_at",
+        moment,
+        nullable=True,
+        comment="No account has them any more: the document is known only until their strikes are over.",
+    ),
+    Index("persons_let_go", "let_go_at", postgresql_where=text("let_go_at IS NOT NULL")),
     comment="One row for each identity document, whoever books for it: limits count people, not accounts.",
 )
 

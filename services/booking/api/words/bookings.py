@@ -13,6 +13,17 @@ BOOKINGS: Mapping[Reason, ProblemText] = {
         "您的常用人员中没有此人，请先添加。",
         "This person is not among your saved people. Add them first.",
     ),
+    Reason.ERASURE_WAITS: text(
+        409,
+        ("尚有未了事项", "Something is still to come"),
+        "暂不能注销：请先办完以下事项。[预约 {open_bookings} 项，请取消或待其结束。][候补 {open_lines} 项，请退出。]"
+        "[抽签报名 {open_draws} 项，请撤回或待抽签结束。][场次申请 {open_seasons} 项，请撤回或待办结。]"
+        "[申诉 {open_appeals} 项，请待答复。]",
+        "You cannot be erased yet.[ Bookings: {open_bookings}. Cancel them, or wait until they are over.]"
+        "[ Waiting lists: {open_lines}. Leave them.][ Draws: {open_draws}. Withdraw, or wait for the draw.]"
+        "[ Requests for a season: {open_seasons}. Withdraw them, or wait until they are settled.]"
+        "[ Appeals: {open_appeals}. Wait for the answer.]",
+    ),
     Reason.SERVICE_UNKNOWN: text(
         404,
         ("没有该服务", "Unknown service"),
