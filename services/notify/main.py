@@ -136,7 +136,11 @@ def _edge_options(app: FastAPI, settings: NotifySettings) -> EdgeOptions:
 
     return EdgeOptions(
         identify=identify,
-        limits=Limits(account=Rate("account", settings.rate_account), address=Rate("address", settings.rate_address)),
+        limits=Limits(
+            account=Rate("account", settings.rate_account),
+            address=Rate("address", settings.rate_address),
+            strict={"/receipts/": Rate("receipts", settings.rate_receipts)},
+        ),
         https=settings.public_url.startswith("https://"),
         forms=unsubscribe.PREFIX,
         xml=wechat_events.XML_PREFIX,

@@ -217,6 +217,11 @@ class NotifySettings(Settings):
         default=600, description="Requests a minute for one address that is not signed in; 0: no limit."
     )
 
+    rate_receipts: NotNegative = Field(
+        default=60_000,
+        description="Reports a minute from one address at `/receipts/`: a provider has few, and reports on everybody; 0: no limit.",
+    )
+
     @model_validator(mode="after")
     def _passwords_travel_encrypted(self) -> Self:
         if self.smtp_password and self.smtp_host and not self.smtp_starttls and not _is_local(self.smtp_host):

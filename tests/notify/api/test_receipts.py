@@ -14,11 +14,12 @@ from services.notify import tables
 from services.notify.domain.message import Channel, Evidence, Kind
 from services.notify.domain.preference import DEFAULTS, Preferences
 from services.notify.domain.receipt import Reply, meaning_of
+from services.notify.main import create_app
 from services.notify.store import preferences
 from shared.contracts import ConsentAnswered, ConsentAsked, EventType
-from shared.http import Response
+from shared.http import ASGITransport, Client, Response
 from shared.outbox import Relay
-from tests.notify.api.conftest import SECRET, Caller
+from tests.notify.api.conftest import SECRET, Caller, Served
 from tests.notify.gateway import Answer
 from tests.notify.make import NEIGHBOUR, RESIDENT, booking, event, notice
 from tests.notify.test_evidence import Heard, steps, told
@@ -202,6 +203,17 @@ async def test_what_speaks_of_no_message_of_ours_is_passed_over(receiving: Calle
     stranger = [aliyun(uuid4()), {"out_id": "x", "biz_id": "", "success": True}]
     assert (await post(receiving, "aliyun/*/reports", stranger)).status_code == 200
     assert await told(town) == []
+
+
+async def test_reports_have_a_rate_of_their_own(receiving: Caller, served: Served) -> None:
+    """A provider has one address and reports on everybody: in a storm, more than any one reader would ask."""
+    app = create_app(served.settings.model_copy(update={"rate_address": 2, "rate_receipts": 5}))
+    app.state.container = receiving.parts
+    async with Client(transport=ASGITransport(app=app), base_url="http://notify.test") as client:
+        reports = [await client.post(f"/receipts/aliyun/{SECRET}/reports", json=[]) for _ in range(6)]
+        readers = [await client.get("/api/v1/push/key") for _ in range(3)]
+    assert [one.status_code for one in reports] == [200] * 5 + [429]
+    assert [one.status_code == 429 for one in readers] == [False, False, True]
 
 
 # -- replies
