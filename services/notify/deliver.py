@@ -116,23 +116,29 @@ class Delivery:
 
     async def _keep_full(self, channel: Channel, route: Route[Any]) -> int:
         """Send, claiming more whenever half the places are free: only as much as can be sent at once."""
-        total, pace, rested, dry_at = 0, self._pace(channel), True, 0.0
-        async with Flow(route.carriers, pace.places) as flow:
+        async with Flow(route.carriers, self._pace(channel).places) as flow:
             try:
-                while not self._stopping:
-                    if rested and 2 * flow.room >= pace.places:
-                        wanted = min(pace.batch, flow.room)
-                        count, claimed = await self._claim(channel, wanted)
-                        await self._begin(route, claimed, flow)
-                        total += count
-                        rested, dry_at = count >= wanted, time.monotonic()
-                    if flow.under_way:
-                        await self._record(await flow.ended(pace.poll_seconds, pace.gather_seconds))
-                    elif not rested:
-                        break
-                    rested = rested or time.monotonic() - dry_at >= pace.poll_seconds
-            finally:
+                total = await self._fill(channel, route, flow)
+            except (Exception, asyncio.CancelledError):
                 await self._end(flow)
+                raise
+            await self._end(flow)
+        return total
+
+    async def _fill(self, channel: Channel, route: Route[Any], flow: Flow[Any]) -> int:
+        total, pace, rested, dry_at = 0, self._pace(channel), True, 0.0
+        while not self._stopping:
+            if rested and 2 * flow.room >= pace.places:
+                wanted = min(pace.batch, flow.room)
+                count, claimed = await self._claim(channel, wanted)
+                await self._begin(route, claimed, flow)
+                total += count
+                rested, dry_at = count >= wanted, time.monotonic()
+            if flow.under_way:
+                await self._record(await flow.ended(pace.poll_seconds, pace.gather_seconds))
+            elif not rested:
+                break
+            rested = rested or time.monotonic() - dry_at >= pace.poll_seconds
         return total
 
     async def _end(self, flow: Flow[Any]) -> None:

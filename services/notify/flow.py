@@ -44,6 +44,9 @@ class Flow(Generic[AnyLetter]):
     ) -> None:
         for task in self._under_way:
             task.cancel()
+        if kind is GeneratorExit:
+            return  # the loop is gone: nothing can be waited for any more
+        await asyncio.gather(*self._under_way, return_exceptions=True)  # each lets go of its connection first
         await self._open.__aexit__(kind, error, trace)
 
     @property

@@ -162,7 +162,14 @@ async def _tick(delivery: Delivery) -> None:
         await delivery.drain(channel)
         await delivery.judge(channel)
 
-    await asyncio.gather(tick(Channel.EMAIL), tick(Channel.SMS))
+    ticks = [asyncio.create_task(tick(channel)) for channel in (Channel.EMAIL, Channel.SMS)]
+    try:
+        await asyncio.gather(*ticks)
+    finally:
+        while not all(one.done() for one in ticks):  # they die together
+            for one in ticks:
+                one.cancel()
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
