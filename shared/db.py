@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
@@ -17,6 +18,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from shared.plain_json import write_json
 
 NAMING: Final[Mapping[str, str]] = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -29,6 +32,7 @@ NAMING: Final[Mapping[str, str]] = {
 
 SESSION: Final[Mapping[str, str]] = {
     "timezone": "UTC",
+    "standard_conforming_strings": "on",  # `literal` counts on it
     "jit": "off",  # short statements: compiling one costs more than running it
     "statement_timeout": "10s",
     "lock_timeout": "3s",
@@ -120,6 +124,50 @@ async def fetch(connection: AsyncConnection, statement: Prepared, binds: Mapping
         statement.sql, *[binds[name] for name in statement.names]
     )
     return records
+
+
+def array_literal(values: Sequence[Any]) -> str:
+    """Write UUIDs, numbers, moments, booleans, texts and None as an array in PostgreSQL's own notation: `{1,2,null}`.
+
+    A statement reads it as `CAST(CAST(:name AS text) AS uuid[])`. The driver takes up to a microsecond for each member of
+    an array that it encodes itself; written at one go a member costs a tenth.
+    """
+    if not values:
+        return "{}"
+    written = write_json(values).decode()
+    if "\\" in written:  # JSON and PostgreSQL escape differently
+        return "{" + ",".join(_member(one) for one in values) + "}"
+    return "{" + written[1:-1] + "}"
+
+
+def _member(value: Any) -> str:
+    if not isinstance(value, str):
+        return write_json(value).decode()
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def documents_literal(documents: Sequence[str]) -> str:
+    """Write JSON texts as an array of PostgreSQL: in JSON no character is left that the two escape differently."""
+    return "{" + write_json(documents).decode()[1:-1] + "}"
+
+
+def bytes_literal(values: Sequence[bytes]) -> str:
+    """Write byte strings as an array of PostgreSQL."""
+    return "{" + ",".join(f'"\\\\x{value.hex()}"' for value in values) + "}"
+
+
+def literal(value: str | int | datetime) -> str:
+    """Write a text (an array's among them), a number or a moment as a literal of SQL.
+
+    Raises:
+        ValueError: if a text has a NUL in it, at which PostgreSQL would take the statement to end.
+    """
+    if isinstance(value, int):
+        return str(value)
+    written = value if isinstance(value, str) else value.isoformat()
+    if "\0" in written:
+        raise ValueError("a text of PostgreSQL has no NUL in it")
+    return "'" + written.replace("'", "''") + "'"
 
 
 def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[Any]":

@@ -24,7 +24,7 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
 from services.booking.domain.request import Actor, Alter, Book, Key
 from services.booking.domain.slot import Slot
-from services.booking.store.gathering import READ_SLOTS_UNLOCKED, Wanted, take_locks
+from services.booking.store.locking import LOCK_NOTHING, Wanted, take_locks
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
 from shared.db import create_engine
@@ -106,13 +106,12 @@ async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_lo
     residents = await world.put_residents(city.engine, 40)
     locking, at_once, flights = 0, 0, 0
 
-    async def lock(tx: AsyncConnection, wanted: Wanted) -> list[Slot]:
+    async def lock(tx: AsyncConnection, wanted: Wanted) -> None:
         nonlocal locking, at_once, flights
         locking += 1
         at_once, flights = max(at_once, locking), max(flights, len(desk._flights))
-        found = await take_locks(tx, wanted)
+        await take_locks(tx, wanted)
         locking -= 1
-        return found
 
     desk = city.another(lock=lock)
     for slot in slots:
@@ -134,13 +133,12 @@ async def test_batches_beside_each_other_are_of_even_size(city: City) -> None:
     sizes: list[int] = []
     late: list[asyncio.Task[Answer]] = []
 
-    async def lock(tx: AsyncConnection, wanted: Wanted) -> list[Slot]:
+    async def lock(tx: AsyncConnection, wanted: Wanted) -> None:
         sizes.append(len(wanted.people))
-        found = await take_locks(tx, wanted)
+        await take_locks(tx, wanted)
         if len(sizes) == 2:  # the second batch has waited for the first one's locks, and is alone now
             late.extend(asyncio.create_task(desk.ask(wish(one, slot), render)) for one in residents[40:])
             await asyncio.sleep(0)
-        return found
 
     desk = city.another(lock=lock)
     answers = await asyncio.gather(*(desk.ask(wish(one, slot), render) for one in residents[:40]))
@@ -174,7 +172,7 @@ async def test_two_desks_and_one_last_place(city: City) -> None:
 
 async def test_without_the_lock_the_database_still_refuses_to_oversell(city: City) -> None:
     """The first control: with the lock out, only the constraint stands between two desks and one place."""
-    unlocked = partial(take_locks, statement=READ_SLOTS_UNLOCKED)
+    unlocked = partial(take_locks, statement=LOCK_NOTHING)
     desks = city.another(lock=unlocked), city.another(lock=unlocked)
     assert await race(city, desks, 40) == [(1, 1)] * 40
     assert await world.audit(city.engine) == CLEAN
@@ -184,7 +182,7 @@ async def test_the_control_oversells_without_lock_and_constraint(city: City) -> 
     """The second control: this is what the race looks like when nothing guards it, so the race test can fail."""
     async with city.engine.begin() as tx:
         await tx.execute(text("ALTER TABLE slots DROP CONSTRAINT ck_slots_never_above_capacity"))
-    unlocked = partial(take_locks, statement=READ_SLOTS_UNLOCKED)
+    unlocked = partial(take_locks, statement=LOCK_NOTHING)
     desks = city.another(lock=unlocked), city.another(lock=unlocked)
     results = await race(city, desks, 100)
     assert (2, 0) in results

@@ -24,8 +24,8 @@ from services.booking.domain.request import Actor, Alter, Book, Move
 from services.booking.domain.slot import Slot
 from services.booking.store.bookings import read_booking, read_bookings_at, read_history
 from services.booking.store.catalogue import read_catalogue
-from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
-from services.booking.store.keeping import keep
+from services.booking.store.keeping import keep_and_commit
+from services.booking.store.locking import LOCK_NOTHING, take_locks
 from services.booking.sweeps import Sweeps
 from services.booking.views.availability import read_free
 from shared.clock import SettableClock
@@ -69,7 +69,7 @@ async def city(booking_url: str) -> AsyncIterator[City]:
 
 def another(city: City, *, locked: bool = True) -> Desk:
     """Another process's desk; `locked` False for the control."""
-    lock = take_locks if locked else partial(take_locks, statement=READ_SLOTS_UNLOCKED)
+    lock = take_locks if locked else partial(take_locks, statement=LOCK_NOTHING)
     return Desk(city.engine, CatalogueCache(itineraries.catalogue()), city.clock, lock=lock)
 
 
@@ -378,9 +378,9 @@ async def test_a_connection_lost_while_it_moves_leaves_the_old_plan_whole(
     async def breaking(tx: Any, *given: Any) -> None:
         broken.append(Severed(tx, BREAKS[moment], city.engine))
         connection: Any = broken[-1]
-        await keep(connection, *given)
+        await keep_and_commit(connection, *given)
 
-    monkeypatch.setattr(desk_module, "keep", breaking)
+    monkeypatch.setattr(desk_module, "keep_and_commit", breaking)
     move = Move(
         actor=Actor(couple[0].account_id, "resident"),
         key=None,

@@ -23,7 +23,8 @@ from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Move
 from services.booking.domain.slot import Slot
-from services.booking.store.gathering import take_locks
+from services.booking.store.keeping import keep_and_commit
+from services.booking.store.locking import take_locks
 from shared.clock import SettableClock
 from shared.db import create_engine, driver_of
 from shared.refusal import Refused
@@ -218,9 +219,13 @@ class Severed:
         self._tx, self._left, self._engine = tx, number, engine
 
     async def execute(self, statement: Any, binds: Any = None) -> Any:
+        if isinstance(statement, str) and statement.startswith("PREPARE"):
+            return await driver_of(self._tx).execute(statement)
         self._left -= 1
         if self._left == 0:
             await sever(self._tx, self._engine)
+        if isinstance(statement, str):
+            return await driver_of(self._tx).execute(statement)
         return await self._tx.execute(statement, binds)
 
     async def fetch(self, sql: str, *binds: Any) -> Any:
@@ -232,7 +237,7 @@ class Severed:
     @property
     def sync_connection(self) -> Any:
         """Lead to this instead of the driver, for whoever goes straight to it."""
-        return SimpleNamespace(connection=SimpleNamespace(driver_connection=self))
+        return SimpleNamespace(connection=SimpleNamespace(driver_connection=self), info=self._tx.sync_connection.info)
 
 
 async def sever(tx: Any, engine: AsyncEngine) -> None:
@@ -244,12 +249,11 @@ async def sever(tx: Any, engine: AsyncEngine) -> None:
 
 BREAKS = {
     "before the lock": ("lock", 1, Reason.BUSY),
-    "after the lock": ("gather", 1, Reason.BUSY),
-    "within gathering": ("gather", 2, Reason.BUSY),
-    "before the old place is released": ("keep", 1, Reason.BUSY),
-    "before the new place is taken": ("keep", 2, Reason.BUSY),
-    "before the rest is kept": ("keep", 3, Reason.BUSY),
-    "before the commit": ("_commit", 0, Reason.UNCERTAIN),
+    "after the lock": ("gather_locked", 1, Reason.BUSY),
+    "within gathering": ("gather_locked", 2, Reason.BUSY),
+    "before the old place is released": ("keep_and_commit", 1, Reason.BUSY),
+    "before the new place is taken": ("keep_and_commit", 2, Reason.BUSY),
+    "before the rest is kept and committed": ("keep_and_commit", 3, Reason.UNCERTAIN),
     "after the commit": ("committed", 0, None),
 }
 
@@ -264,7 +268,7 @@ async def test_a_connection_lost_at_any_step_leaves_the_old_place_or_the_new_one
     (resident,) = await world.put_residents(city.engine, 1)
     booked = await city.desk.ask(wish(resident, old), render)
     lock: Step = take_locks
-    if name in {"lock", "gather", "keep"}:
+    if name in {"lock", "gather_locked", "keep_and_commit"}:
         step: Step = lock if name == "lock" else getattr(desk_module, name)
 
         async def breaking(tx: Any, *given: Any) -> Any:
@@ -275,16 +279,13 @@ async def test_a_connection_lost_at_any_step_leaves_the_old_place_or_the_new_one
         else:
             monkeypatch.setattr(desk_module, name, breaking)
     else:
-        commit: Step = desk_module._commit
+        kept: Step = keep_and_commit
 
-        async def around(tx: Any) -> None:
-            if name == "committed":
-                await commit(tx)
+        async def around(tx: Any, *given: Any) -> None:
+            await kept(tx, *given)
             await sever(tx, city.engine)
-            if name == "_commit":
-                await commit(tx)
 
-        monkeypatch.setattr(desk_module, "_commit", around)
+        monkeypatch.setattr(desk_module, "keep_and_commit", around)
     outcome = (
         await asyncio.gather(city.another(lock=lock).ask(to(resident, booked, new), render), return_exceptions=True)
     )[0]

@@ -19,7 +19,7 @@ from services.booking.domain.policy import Limit, LimitScope, LimitWindow
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Move
 from services.booking.domain.slot import Slot
-from services.booking.store.gathering import LOCK_SLOTS_ALONE, take_locks
+from services.booking.store.locking import LOCK_SLOTS_ALONE, take_locks
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id

@@ -18,9 +18,10 @@ from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Key
 from services.booking.store.database import is_unavailable
-from services.booking.store.gathering import Wanted, gather
+from services.booking.store.gathering import gather
 from services.booking.store.idempotency import forget_answers
 from services.booking.store.keeping import Answered
+from services.booking.store.locking import Wanted
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id

@@ -21,7 +21,7 @@ from services.booking.domain.policy import CancelBy, PartyKind
 from services.booking.domain.request import SYSTEM, Actor, Alter, Move
 from services.booking.domain.slot import Slot
 from services.booking.store.database import Connection
-from services.booking.store.gathering import LOCK_SLOTS_ALONE, take_locks
+from services.booking.store.locking import LOCK_SLOTS_ALONE, take_locks
 from services.booking.store.penalties import read_ledger
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock

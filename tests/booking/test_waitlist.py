@@ -325,7 +325,7 @@ async def test_a_desk_that_dies_before_the_commit_gives_nothing_away(
         raise ConnectionResetError
 
     with monkeypatch.context() as dying:
-        dying.setattr(desk_module, "_commit", killed)
+        dying.setattr(desk_module, "commit", killed)
         with pytest.raises(Refused):
             await give_back(city, booked[0], another_desk(city))
     assert await state(city, entry) == "waiting"

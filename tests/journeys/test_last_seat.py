@@ -20,7 +20,7 @@ from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.main import create_app
 from services.booking.settings import BookingSettings
-from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
+from services.booking.store.locking import LOCK_NOTHING, take_locks
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.http import Client
@@ -106,7 +106,7 @@ async def test_the_control_oversells_with_the_lock_taken_out(rivals: Rivals) -> 
         await tx.execute(text("ALTER TABLE slots DROP CONSTRAINT ck_slots_never_above_capacity"))
     for app in rivals.apps:
         parts: Container = app.state.container
-        unlocked = partial(take_locks, statement=READ_SLOTS_UNLOCKED)
+        unlocked = partial(take_locks, statement=LOCK_NOTHING)
         parts.desk = Desk(rivals.engine, CatalogueCache(make.catalogue()), parts.clock, lock=unlocked)
     ends = await rivals.fight(CONTROL_ROUNDS)
     assert ends[201, 201] > 0, "without any guard both should have been confirmed at least once"

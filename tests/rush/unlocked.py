@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from services.booking.api.deps import Container
 from services.booking.commands.desk import Desk
 from services.booking.main import create_app
-from services.booking.store.gathering import READ_SLOTS_UNLOCKED, take_locks
+from services.booking.store.locking import LOCK_NOTHING, take_locks
 
 
 def create_unlocked() -> FastAPI:
@@ -23,7 +23,7 @@ def create_unlocked() -> FastAPI:
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
         async with inner(application):
             parts: Container = application.state.container
-            unlocked = partial(take_locks, statement=READ_SLOTS_UNLOCKED)
+            unlocked = partial(take_locks, statement=LOCK_NOTHING)
             parts.desk = Desk(parts.engine, parts.catalogue, parts.clock, lock=unlocked)
             yield
 

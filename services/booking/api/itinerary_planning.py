@@ -24,7 +24,8 @@ from services.booking.domain.request import Book, Move
 from services.booking.domain.zone import at_local, local_day
 from services.booking.store.bookings import read_booking
 from services.booking.store.database import Collided, Connection
-from services.booking.store.gathering import Wanted, gather
+from services.booking.store.gathering import gather
+from services.booking.store.locking import Wanted
 from services.booking.views.itineraries import read_slots_for
 from shared.refusal import Refused
 from shared.web import Answer

@@ -26,23 +26,25 @@ from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.closing import events_of
 from services.booking.commands.line import gather_line
 from services.booking.commands.queue import Asked, KeyName, Limits, Queue
-from services.booking.commands.strikes import record
+from services.booking.commands.strikes import bring_strikes, record
 from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Book, Move, Request, ServeLine
-from services.booking.domain.slot import Slot
+from services.booking.domain.waitlist import Line
 from services.booking.store.database import (
     Collided,
     Connection,
     DatabaseError,
     Engine,
+    Lines,
+    Lost,
     commit,
     is_unavailable,
-    transaction,
 )
-from services.booking.store.gathering import Gathered, Wanted, gather, nearest_free, take_locks
-from services.booking.store.keeping import Answered, Ledger, keep
+from services.booking.store.gathering import Gathered, gather_locked, nearest_free
+from services.booking.store.keeping import Answered, Ledger, keep, keep_and_commit
+from services.booking.store.locking import Wanted, take_locks
 from services.booking.store.waitlist import waiting_for
 from services.booking.store.waitlist_line import keep_line
 from shared.clock import Clock
@@ -58,8 +60,8 @@ FLIGHTS = 2
 SMALL = 16
 """A batch of fewer requests is not made even smaller: PostgreSQL would take as long for it."""
 
-Lock = Callable[[Connection, Wanted], Awaitable[list[Slot]]]
-"""How slots and people are locked; see `store.gathering.take_locks`."""
+Lock = Callable[[Connection, Wanted], Awaitable[None]]
+"""How slots and people are locked; see `store.locking.take_locks`."""
 
 
 secure_chance = secrets.SystemRandom().random
@@ -67,10 +69,6 @@ secure_chance = secrets.SystemRandom().random
 
 
 _WORTH_WAITING = frozenset({Reason.SLOT_FULL, Reason.COOLING_OFF})
-
-
-class _Uncertain(Exception):  # noqa: N818 - nobody knows; that is the point
-    """The commit was sent and its result never came."""
 
 
 class Desk:
@@ -93,7 +91,7 @@ class Desk:
         *,
         lock: Lock = take_locks,
     ) -> None:
-        self._engine = engine
+        self._lines = Lines(engine)
         self._catalogue = catalogue
         self._clock = clock
         self._limits = limits or Limits()
@@ -130,6 +128,7 @@ class Desk:
         self._begin()
         while self._flights:
             await asyncio.wait(self._flights)
+        await self._lines.close()
 
     def _begin(self) -> None:
         """Begin the next batch, if one may begin.
@@ -159,12 +158,15 @@ class Desk:
             self._locking = None
             self._begin()
 
+    def _more_follows(self) -> bool:
+        return len(self._waiting) > 0 or len(self._flights) > 1
+
     async def _fly(self, batch: list[Asked], keys: set[KeyName]) -> None:
         """Serve a batch and settle whoever is in it, whatever happens."""
         try:
             await self._serve(batch)
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, and the desk goes on
-            if len(batch) > 1 and not isinstance(error, _Uncertain) and not is_unavailable(error):
+            if len(batch) > 1 and not isinstance(error, Lost) and not is_unavailable(error):
                 for asked in batch:
                     await self._serve_alone(asked)
             elif len(batch) == 1 and _worth_another_try(error):
@@ -193,7 +195,7 @@ class Desk:
     async def _serve(self, batch: Sequence[Asked]) -> None:
         """Gather, decide, keep, commit, answer."""
         requests = [asked.request for asked in batch]
-        async with transaction(self._engine) as tx:
+        async with self._lines.transaction(self._more_follows) as tx:
             facts, gathered = await self._gather(tx, requests)
             slots_before = dict(facts.slots)
             decisions = Decisions(facts)
@@ -213,12 +215,7 @@ class Desk:
                 slots_before=slots_before,
                 slots_after=facts.slots,
             )
-            if not ledger.is_empty():
-                await keep(tx, ledger)
-                await record(tx, decisions.changes, facts)
-            if not decisions.line.is_empty():
-                await keep_line(tx, decisions.line, facts.now)
-            await _commit(tx)
+            await _keep(tx, ledger, decisions.line, facts)
         for asked, answer in zip(batch, answers, strict=True):
             asked.settle(answer)
 
@@ -236,27 +233,28 @@ class Desk:
             moving_ids={request.booking_id for request in requests if isinstance(request, Move)},
             keys=[request.key for request in requests if request.key is not None],
         )
-        slots = await self._lock(tx, wanted)
+        await self._lock(tx, wanted)
         self._has_locks()
-        facts = Facts(
-            now=self._clock(),
-            catalogue=self._catalogue.current,
-            slots={slot.id: slot for slot in slots},
-            chance=self.chance,
-        )
-        gathered = await gather(tx, wanted, facts)
+        facts = Facts(now=self._clock(), catalogue=self._catalogue.current, slots={}, chance=self.chance)
+        gathered = await gather_locked(tx, wanted, facts)
         facts.catalogue = await self._catalogue.at_version(tx, gathered.catalogue_version)
         lines = {request.slot_id: request.after for request in requests if isinstance(request, ServeLine)}
-        if lines or any(slot.waited for slot in slots):
+        if lines or any(slot.waited for slot in facts.slots.values()):
             await gather_line(tx, facts, lines)
         return facts, gathered
 
 
-async def _commit(tx: Connection) -> None:
-    try:
-        await commit(tx)
-    except DatabaseError as error:
-        raise _Uncertain from error
+async def _keep(tx: Connection, ledger: Ledger, line: Line, facts: Facts) -> None:
+    """Keep what was decided and what follows from it, and commit; nearly always nothing follows, and one trip does both."""
+    if line.is_empty() and not ledger.is_empty() and not bring_strikes(ledger.changes):
+        await keep_and_commit(tx, ledger)
+        return
+    if not ledger.is_empty():
+        await keep(tx, ledger)
+        await record(tx, ledger.changes, facts)
+    if not line.is_empty():
+        await keep_line(tx, line, facts.now)
+    await commit(tx)
 
 
 def _slots_asked_for(requests: Sequence[Request]) -> set[UUID]:
@@ -334,7 +332,7 @@ def _worth_another_try(error: Exception) -> bool:
 
 def _told(error: Exception) -> Exception:
     """Return what whoever asked is told: faults of the database in words, anything else as it is."""
-    if isinstance(error, _Uncertain):
+    if isinstance(error, Lost):
         return Refused(Reason.UNCERTAIN, retry_after_seconds=1)
     if isinstance(error, (*DatabaseError, Collided)):
         busy = Refused(Reason.BUSY, retry_after_seconds=1)

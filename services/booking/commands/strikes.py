@@ -37,6 +37,11 @@ PAGE = 100
 _CORRECTED = "corrected"
 
 
+def bring_strikes(changes: Sequence[Change]) -> bool:
+    """Say whether `record` has anything to look at."""
+    return any(may_strike(change) for change in changes) or bool(list(corrected_by(changes)))
+
+
 async def record(tx: Connection, changes: Sequence[Change], facts: Facts) -> None:
     """Write the strikes that a batch's kept `changes` bring or take away, and what follows from them.
 

@@ -24,14 +24,19 @@ COURSE_COLUMNS: Final = (
 )
 """Of `bookings b`: what `claims_and_course` reads beside the people and their seats."""
 
-ITINERARIES_RUN_OUT: Final = (
-    "SELECT h.id FROM bookings h JOIN claims t ON t.booking_id = h.id AND t.slot_id = ANY(CAST(:slot_ids AS uuid[]))"
-    " WHERE h.state = 'held' AND h.itinerary_id IS NOT NULL AND h.hold_until <= :now"
-)
-"""Itineraries whose hold has run out and that take a place in one of `:slot_ids`."""
 
-SLOTS_OF_ITINERARIES_RUN_OUT: Final = f"SELECT slot_id FROM claims WHERE booking_id IN ({ITINERARIES_RUN_OUT})"  # noqa: S608 - constants
-"""All their slots: to give back the place in the one, all of them have to be locked."""
+def itineraries_run_out(slots: str) -> str:
+    """Return a query of the itineraries whose hold has run out and that take a place in one of `slots`, an expression."""
+    return (
+        f"SELECT h.id FROM bookings h JOIN claims t ON t.booking_id = h.id AND t.slot_id = ANY({slots})"  # noqa: S608
+        " WHERE h.state = 'held' AND h.itinerary_id IS NOT NULL AND h.hold_until <= :now"
+    )
+
+
+def slots_of_itineraries_run_out(slots: str) -> str:
+    """Return a query of all their slots: to give back the place in the one, all of them have to be locked."""
+    return f"SELECT slot_id FROM claims WHERE booking_id IN ({itineraries_run_out(slots)})"  # noqa: S608 - constants
+
 
 _STEPS: Final = {
     "booking_id": "uuid",

@@ -1,7 +1,8 @@
 """A database connection for the rings that only pass it on, and which of its failures mean "not now"."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from sqlalchemy import text
@@ -9,11 +10,15 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.db import driver_of
+from shared.db import Prepared, driver_of, literal
 
 
 class Collided(Exception):  # noqa: N818 - it happened to us; the desk takes it up again
     """Something was no longer as it was gathered: another process had changed it meanwhile."""
+
+
+class Lost(Exception):  # noqa: N818 - nobody knows; that is the point
+    """A commit was sent and its result never came."""
 
 
 Engine = AsyncEngine
@@ -34,6 +39,9 @@ _NOT_NOW = (
     asyncpg.InterfaceError,
 )
 
+_SESSION_ENDED = ("08", "57P")
+"""The connection is gone or the session was ended from outside, perhaps between a commit and its answer (SQLSTATE)."""
+
 _BUSY_STATES = frozenset({"55P03", "57014", "40001", "40P01", "53300", "57P01", "57P02", "57P03"})
 """Lock or statement took too long, serialisation, deadlock, too many connections, shutting down, starting (SQLSTATE)."""
 
@@ -50,34 +58,125 @@ def sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-@asynccontextmanager
-async def transaction(engine: Engine) -> AsyncIterator[Connection]:
-    """Open a transaction in which `shared.db.fetch` and SQLAlchemy's own statements run side by side; `commit` ends it.
+class Lines:
+    """The connections on which the desk's batches follow one another.
 
-    Left without a commit it is rolled back, and a connection on which that fails is thrown away.
+    While batches follow, each takes over a connection as the one before has left it: taking one out of the pool and
+    putting it back would cost more than the round trips that it saves. When nothing follows, all go back to the pool.
     """
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")  # SQLAlchemy begins and ends nothing itself
-        driver = driver_of(connection)
-        await driver.execute("BEGIN")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._free: list[Connection] = []
+
+    @asynccontextmanager
+    async def transaction(self, more_follows: Callable[[], bool]) -> AsyncIterator[Connection]:
+        """Give a connection for one transaction, in which `shared.db.fetch` and SQLAlchemy's own statements run side by side.
+
+        `begin` begins it and `commit` ends it. Left without a commit it is rolled back, and a connection on which that
+        fails is thrown away.
+        """
+        connection = await self._take()
         try:
             yield connection
         finally:
-            try:
-                if driver.is_in_transaction():
-                    await driver.execute("ROLLBACK")
-            except DatabaseError:
-                await connection.invalidate()
+            sound = await _rolled_back(connection)
+            if sound and more_follows():
+                self._free.append(connection)
+            else:
+                await connection.close()
+            if not more_follows():
+                await self.close()
+
+    async def close(self) -> None:
+        """Give back whatever is free."""
+        while self._free:
+            await self._free.pop().close()
+
+    async def _take(self) -> Connection:
+        while self._free:
+            connection = self._free.pop()
+            if not driver_of(connection).is_closed():
+                return connection
+            await connection.invalidate()
+            await connection.close()
+        connection = await self._engine.connect()
+        return await connection.execution_options(isolation_level="AUTOCOMMIT")  # SQLAlchemy begins and ends nothing
+
+
+async def _rolled_back(connection: Connection) -> bool:
+    """Leave no transaction open on `connection`; say whether it can be used again."""
+    driver = driver_of(connection)
+    try:
+        if driver.is_in_transaction():
+            await driver.execute("ROLLBACK")
+    except DatabaseError:
+        await connection.invalidate()
+        return False
+    return not driver.is_closed()
+
+
+async def begin(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> None:
+    """Begin a transaction with `statement`, in one round trip; what it returns is dropped."""
+    await driver_of(connection).execute(f"BEGIN; {await _execute(connection, statement, binds)}")
+
+
+async def run(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> None:
+    """Run `statement`; what it returns is dropped."""
+    await driver_of(connection).execute(await _execute(connection, statement, binds))
+
+
+async def run_and_commit(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> None:
+    """Run `statement` as the last one of its transaction and commit, in one round trip.
+
+    Raises:
+        Lost: the connection broke meanwhile: nobody knows what was kept.
+        Exception: another of `DatabaseError`: nothing was kept.
+    """
+    execute = await _execute(connection, statement, binds)
+    try:
+        await driver_of(connection).execute(f"{execute}; COMMIT")
+    except DatabaseError as error:
+        if _is_refusal(error):
+            raise
+        raise Lost from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Say whether PostgreSQL itself answered that it did not do it, in a session that goes on."""
+    state = str(getattr(error, "sqlstate", None) or "")
+    return isinstance(error, asyncpg.PostgresError) and not state.startswith(_SESSION_ENDED)
+
+
+async def _execute(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> str:
+    """Return the text that executes `statement`.
+
+    Several commands travel as one text (the simple protocol), which has no parameters: the statement is prepared once
+    for each connection, under a name, and executed with literals.
+    """
+    names = connection.sync_connection.info.setdefault(_PREPARED, {})  # type: ignore[union-attr]
+    if statement.sql not in names:
+        name = f"prepared_{len(names)}"
+        await driver_of(connection).execute(f"PREPARE {name} AS {statement.sql}")
+        names[statement.sql] = name
+    return f"EXECUTE {names[statement.sql]}({', '.join(literal(binds[name]) for name in statement.names)})"
+
+
+_PREPARED = "yuyue.prepared"
 
 
 async def commit(connection: Connection) -> None:
-    """Commit what `transaction` began.
+    """Commit what `begin` began.
 
     Raises:
         Collided: a statement had failed before, so that PostgreSQL rolled back instead; nothing was kept.
-        Exception: one of `DatabaseError`: nobody knows.
+        Lost: nobody knows.
     """
-    if await driver_of(connection).execute("COMMIT") != "COMMIT":
+    try:
+        ended = await driver_of(connection).execute("COMMIT")
+    except DatabaseError as error:
+        raise Lost from error
+    if ended != "COMMIT":
         raise Collided
 
 

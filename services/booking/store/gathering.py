@@ -1,22 +1,14 @@
 """Gather: everything that a batch's decisions depend on, read under the locks of whatever it may change.
 
-The law: slots are locked first, in id order; then people, in id order; and only then is anything read that depends on
-them, in a later statement. So no two processes can wait for each other in a circle, and what is read after the lock is
-what the holders before it have committed.
-
-A slot's lock guards its places: all changes of a booking go through the locks of all its slots, bookings themselves need
-none. A booking that is moved goes through the locks of its old slots and its new ones. If it was moved between the look
-at its slots and the lock, the wrong slots are locked: that is found out after the lock, and the request is taken up
-again by itself. So it is where an itinerary's hold runs out in between and would give back a place that is asked for.
-
-A person's lock guards what is counted over slots: clashes and limits. Nobody takes a place for a person, by a booking or
-by a move, without it; without it two processes would book one person into two slots at one time, each under the lock of
-its own slot. Only giving a place back (a hold that runs out) does without: it makes room and takes none.
+What is locked and why is `store.locking`'s; here it is read, and always in a later statement, so that what is read is what
+the holders before have committed. A booking may have been moved between the look at its slots and the lock, so that the
+wrong slots are locked: that is found out here, and the request is taken up again by itself. So it is where an itinerary's
+hold runs out in between and would give back a place that is asked for.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,24 +20,24 @@ from services.booking.domain.facts import Companion, Facts, LiveClaim
 from services.booking.domain.policy import DocumentType
 from services.booking.domain.request import Key
 from services.booking.domain.slot import Slot
-from services.booking.domain.zone import at_local, local_day, week_of
+from services.booking.domain.zone import VENUE_ZONE
 from services.booking.store.barred import BARS_OF_PERSON, bars_of
 from services.booking.store.courses import (
     COURSE_COLUMNS,
-    ITINERARIES_RUN_OUT,
-    SLOTS_OF_ITINERARIES_RUN_OUT,
     claims_and_course,
+    itineraries_run_out,
 )
 from services.booking.store.database import Collided
 from services.booking.store.idempotency import ANSWER_COLUMNS, ANSWERS_UNDER_KEYS, answered_of, keys_binds
 from services.booking.store.keeping import Answered
-from shared.db import Prepared, fetch, prepared
+from services.booking.store.locking import LOCKED, Wanted
+from shared.db import Prepared, array_literal, fetch, prepared
 
-SLOT_COLUMNS = (
-    "id, service_id, venue_id, kind, district_id, starts_at, ends_at, bookable_from, bookable_until, capacity, taken,"
-    " kept_counter, taken_counter, kept_walk_in, taken_walk_in, closed IS NOT NULL AS closed, drawn_in IS NOT NULL AS drawn,"
-    " cooling, later"
-)
+_SLOT_VALUES: Mapping[str, str] = {name: name for name in (one.name for one in fields(Slot)) if name != "waited"} | {
+    "closed": "closed IS NOT NULL",
+    "drawn": "drawn_in IS NOT NULL",
+}
+SLOT_COLUMNS = ", ".join(name if name == column else f"{column} AS {name}" for name, column in _SLOT_VALUES.items())
 
 BOOKING_COLUMNS = (
     "b.id, b.reference, b.state, b.version, b.service_id, b.slot_id, b.starts_at, b.ends_at, b.account_id, b.channel,"
@@ -59,37 +51,21 @@ CLAIMS_OF_BOOKING = (
     " AND position >= 0) c"
 )
 
-_TOUCHED = (
-    "ARRAY(SELECT unnest(CAST(:slot_ids AS uuid[]))"  # noqa: S608 - constants
-    " UNION SELECT slot_id FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[])) AND position >= 0"
-    f" UNION {SLOTS_OF_ITINERARIES_RUN_OUT})"
-)
 _WAITED = "EXISTS (SELECT FROM waitlist_wishes w WHERE w.service_id = slots.service_id) AS waited"
-_SLOTS = f"SELECT {SLOT_COLUMNS}, {_WAITED} FROM slots WHERE id = ANY({_TOUCHED}) ORDER BY id"  # noqa: S608 - constants
-_PEOPLE = (
-    "SELECT id FROM persons WHERE id = ANY(ARRAY(SELECT unnest(CAST(:person_ids AS uuid[]))"
-    " UNION SELECT person_id FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))))"
-    # a condition on all of the slots holds back the first person until the last slot is locked
-    " AND (SELECT count(*) FROM slot) > 0 ORDER BY id"
-)
-LOCK = prepared(
-    f"WITH slot AS MATERIALIZED ({_SLOTS} FOR NO KEY UPDATE), person AS MATERIALIZED ({_PEOPLE} FOR NO KEY UPDATE)"  # noqa: S608 - constants
-    " SELECT * FROM slot WHERE (SELECT count(*) FROM person) >= 0 ORDER BY id"
-)
-"""Rows are locked, not numbers (`pg_advisory_xact_lock`): of those PostgreSQL holds so many and no more."""
+_READ_LOCKED = f"SELECT {SLOT_COLUMNS}, {_WAITED} FROM slots WHERE id = ANY({LOCKED}) ORDER BY id"  # noqa: S608 - constants
+_LOCKED_SLOTS = prepared(f"SELECT ARRAY(SELECT ROW(slot.*) FROM ({_READ_LOCKED}) slot)")  # noqa: S608 - constants
 
-LOCK_SLOTS_ALONE = prepared(f"{_SLOTS} FOR NO KEY UPDATE")
-READ_SLOTS_UNLOCKED = prepared(_SLOTS)
-"""Only for the controls of the race tests: they show what happens when a lock is taken out."""
+_UUIDS = "CAST(CAST(:{} AS text) AS uuid[])"
+"""UUIDs that come as a literal; see `shared.db.array_literal`."""
 
 _BOOKINGS = text(
     f"SELECT {BOOKING_COLUMNS} FROM bookings b {CLAIMS_OF_BOOKING} WHERE b.id = ANY(CAST(:booking_ids AS uuid[]))"  # noqa: S608
 )
 
 _COMPANIONS = (
-    "FROM unnest(CAST(:account_ids AS uuid[]), CAST(:person_ids AS uuid[])) AS asked(account_id, person_id)"
+    f"FROM unnest({_UUIDS.format('account_ids')}, {_UUIDS.format('person_ids')}) AS asked(account_id, person_id)"
     " JOIN account_people a USING (account_id, person_id) JOIN persons p ON p.id = a.person_id"
-    " WHERE a.removed_at IS NULL OR asked.account_id = ANY(CAST(:owner_ids AS uuid[]))"
+    f" WHERE a.removed_at IS NULL OR asked.account_id = ANY({_UUIDS.format('owner_ids')})"
 )
 _COMPANION = f"a.account_id, p.id, p.document_type, p.birth_date, a.relation, a.name_masked, {BARS_OF_PERSON}"
 _READ_COMPANIONS = text(f"SELECT {_COMPANION} {_COMPANIONS}")
@@ -99,32 +75,51 @@ _CLAIM = (
     " c.ends_at"
 )
 
-FACTS = prepared(
-    f"""
+
+def _facts(slots: str, slot: str, read: str) -> Prepared:
+    """Return the statement that finds the facts about some slots.
+
+    Args:
+        slots: an expression, the ids of the slots.
+        slot: a query of the slots, for `read` and for their times.
+        read: what of `slot` goes into the answer.
+    """
+    return prepared(f"""
+    WITH slot AS MATERIALIZED ({slot}), span AS MATERIALIZED (
+        SELECT date_trunc('week', min(starts_at), '{VENUE_ZONE.key}') AS since,
+            date_trunc('week', max(starts_at), '{VENUE_ZONE.key}') + interval '7 days' AS until
+        FROM slot
+    )
     SELECT
+        {read} AS slots,
         (SELECT version FROM catalogue_version) AS catalogue_version,
         ARRAY(
             SELECT id FROM bookings
-            WHERE slot_id = ANY(CAST(:slot_ids AS uuid[])) AND state = 'held' AND hold_until <= :now
-                AND itinerary_id IS NULL AND id <> ALL(CAST(:booking_ids AS uuid[]))
-            UNION {ITINERARIES_RUN_OUT} AND h.id <> ALL(CAST(:booking_ids AS uuid[]))
+            WHERE slot_id = ANY({slots}) AND state = 'held' AND hold_until <= :now
+                AND itinerary_id IS NULL AND id <> ALL({_UUIDS.format("booking_ids")})
+            UNION {itineraries_run_out(slots)} AND h.id <> ALL({_UUIDS.format("booking_ids")})
         ) AS ran_out,
         ARRAY(SELECT ROW({_COMPANION}) {_COMPANIONS}) AS companions,
         ARRAY(
             SELECT ROW({_CLAIM}) FROM claims c JOIN bookings b ON b.id = c.booking_id
-            WHERE c.live AND c.person_id = ANY(CAST(:claimant_ids AS uuid[])) AND c.starts_at >= :since
-                AND c.starts_at < :until AND NOT (b.state = 'held' AND b.hold_until <= :now)
+            WHERE c.live AND c.person_id = ANY({_UUIDS.format("claimant_ids")})
+                AND c.starts_at >= (SELECT since FROM span) AND c.starts_at < (SELECT until FROM span)
+                AND NOT (b.state = 'held' AND b.hold_until <= :now)
         ) AS claims,
         ARRAY(
             SELECT ROW(a.id, a.contact, (
                 SELECT count(*) FROM bookings h
                 WHERE h.account_id = a.id AND h.state = 'held' AND h.hold_until > :now
             ))
-            FROM accounts a WHERE a.id = ANY(CAST(:account_ids AS uuid[]))
+            FROM accounts a WHERE a.id = ANY({_UUIDS.format("account_ids")})
         ) AS accounts,
         ARRAY(SELECT ROW({ANSWER_COLUMNS}) {ANSWERS_UNDER_KEYS}) AS answers
-    """  # noqa: S608 - constants
-)
+    """)  # noqa: S608 - constants
+
+
+_NAMED = _UUIDS.format("slot_ids")
+FACTS = _facts(_NAMED, f"SELECT starts_at FROM slots WHERE id = ANY({_NAMED})", "NULL")  # noqa: S608 - constants
+FACTS_OF_LOCKED = _facts(LOCKED, _READ_LOCKED, "ARRAY(SELECT ROW(slot.*) FROM slot)")
 """One round trip for all that nearly every batch needs: each part is a list of rows, and costs little where it is empty."""
 
 ONLINE_FREE = "capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
@@ -151,21 +146,6 @@ _NEAREST = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a batch names: slots to claim, bookings to alter, the people whom accounts want to bring, idempotency keys.
-
-    `moving_ids` are those of the bookings to alter whose people take new places: what else they have is asked, too.
-    """
-
-    slot_ids: Collection[UUID]
-    booking_ids: Collection[UUID]
-    people: Collection[tuple[UUID, UUID]]
-    now: datetime
-    moving_ids: Collection[UUID] = ()
-    keys: Sequence[Key] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Gathered:
     """What was found beside the facts: the catalogue's version (0 where none was loaded), and earlier answers by key."""
 
@@ -173,23 +153,28 @@ class Gathered:
     answers: Mapping[tuple[UUID, str], Answered]
 
 
-async def take_locks(tx: AsyncConnection, wanted: Wanted, statement: Prepared = LOCK) -> list[Slot]:
-    """Lock what is named and return the slots: them and those of the bookings, then all the people, each in id order."""
-    binds = {
-        "slot_ids": list(wanted.slot_ids),
-        "booking_ids": list(wanted.booking_ids),
-        "person_ids": [person_id for _, person_id in wanted.people],
-        "now": wanted.now,
-    }
-    return [_slot_of_record(record) for record in await fetch(tx, statement, binds)]
+async def gather_locked(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
+    """Fill `facts` with the slots that `take_locks` has locked, and with what `gather` finds.
+
+    Raises:
+        Collided: as `gather`.
+    """
+    if wanted.booking_ids:  # whether they still stand in these slots is asked before anything else
+        _put_slots(facts, (await fetch(tx, _LOCKED_SLOTS, {}))[0][0])
+        return await gather(tx, wanted, facts)
+    return await _gather(tx, wanted, facts, FACTS_OF_LOCKED)
 
 
 async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
-    """Fill `facts`, whose slots are already locked: bookings, people, their other claims, accounts.
+    """Fill `facts`, whose slots are there already: bookings, people, their other claims, accounts.
 
     Raises:
         Collided: a booking was moved away while its slots' locks were waited for, or an itinerary's hold ran out.
     """
+    return await _gather(tx, wanted, facts, FACTS)
+
+
+async def _gather(tx: AsyncConnection, wanted: Wanted, facts: Facts, statement: Prepared) -> Gathered:
     named = await _read_bookings(tx, wanted.booking_ids) if wanted.booking_ids else []
     bookings = _standing(named, wanted, facts.slots)
     facts.bookings = {booking.id: booking for booking in bookings}
@@ -197,7 +182,7 @@ async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
         claim.person_id for one in wanted.moving_ids if one in facts.bookings for claim in facts.bookings[one].claims
     }
     asked = _Asked(bookings, wanted.people, moving.union(person_id for _, person_id in wanted.people), wanted.keys)
-    found = await _read_facts(tx, asked, facts)
+    found = await _read_facts(tx, asked, facts, statement)
     if found["ran_out"]:
         await _add_holds_that_ran_out(tx, found["ran_out"], wanted, facts)
     for booking in facts.bookings.values():
@@ -217,25 +202,26 @@ class _Asked:
     keys: Sequence[Key] = ()
 
 
-async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Mapping[str, Any]:
-    """Add to `facts` what `FACTS` finds, and return its record."""
+async def _read_facts(
+    tx: AsyncConnection, asked: _Asked, facts: Facts, statement: Prepared = FACTS
+) -> Mapping[str, Any]:
+    """Add to `facts` what `statement` finds, and return its record."""
     owners = {booking.account_id for booking in asked.bookings}
     pairs = {(booking.account_id, claim.person_id) for booking in asked.bookings for claim in booking.claims}
     pairs.update(asked.people)
-    since, until = _weeks(slot.starts_at for slot in facts.slots.values()) if facts.slots else (facts.now, facts.now)
     binds = {
-        "slot_ids": list(facts.slots),
-        "booking_ids": list(facts.bookings),
-        "account_ids": [account_id for account_id, _ in pairs],
-        "person_ids": [person_id for _, person_id in pairs],
-        "owner_ids": list(owners),
-        "claimant_ids": list(asked.claimants),
-        "since": since,
-        "until": until,
+        "slot_ids": array_literal(list(facts.slots)),
+        "booking_ids": array_literal(list(facts.bookings)),
+        "account_ids": array_literal([account_id for account_id, _ in pairs]),
+        "person_ids": array_literal([person_id for _, person_id in pairs]),
+        "owner_ids": array_literal(list(owners)),
+        "claimant_ids": array_literal(list(asked.claimants)),
         "now": facts.now,
         **keys_binds(asked.keys),
     }
-    found: Mapping[str, Any] = (await fetch(tx, FACTS, binds))[0]
+    found: Mapping[str, Any] = (await fetch(tx, statement, binds))[0]
+    if found["slots"] is not None:
+        _put_slots(facts, found["slots"])
     for account_id, *companion in found["companions"]:
         facts.companions[account_id, companion[0]] = _companion(companion)
     for person_id, *claim in found["claims"]:
@@ -278,9 +264,8 @@ async def read_companions(
 ) -> dict[tuple[UUID, UUID], Companion]:
     """Read the people of accounts, by (account, person). Someone removed from the list still belongs to the bookings of `owners`."""
     account_ids, person_ids = zip(*pairs, strict=True)
-    rows = await connection.execute(
-        _READ_COMPANIONS, {"account_ids": account_ids, "person_ids": person_ids, "owner_ids": list(owners)}
-    )
+    binds = {"account_ids": account_ids, "person_ids": person_ids, "owner_ids": list(owners)}
+    rows = await connection.execute(_READ_COMPANIONS, {name: array_literal(ids) for name, ids in binds.items()})
     return {(account_id, companion[0]): _companion(companion) for account_id, *companion in rows}
 
 
@@ -297,15 +282,6 @@ def _companion(row: Sequence[Any]) -> Companion:
 
 
 _CLAIM_FIELDS = tuple(LiveClaim.__dataclass_fields__)
-
-
-def _weeks(moments: Iterable[datetime]) -> tuple[datetime, datetime]:
-    days = sorted({local_day(moment) for moment in moments})
-    midnight = datetime.min.time()
-    return (
-        at_local(week_of(days[0])[0], midnight),
-        at_local(week_of(days[-1])[1] + timedelta(days=1), midnight),
-    )
 
 
 async def nearest_free(tx: AsyncConnection, slot_ids: Collection[UUID], now: datetime) -> dict[UUID, list[Slot]]:
@@ -332,11 +308,15 @@ def _standing(bookings: Iterable[Booking], wanted: Wanted, locked: Mapping[UUID,
     return standing
 
 
-def _slot_of_record(record: Mapping[str, Any]) -> Slot:
-    values = dict(record)
-    values["cooling"] = tuple(values["cooling"] or ())
-    values["later"] = _portions(values["later"])
-    return Slot(**values)
+_SLOT_FIELDS = (*_SLOT_VALUES, "waited")
+
+
+def _put_slots(facts: Facts, rows: Iterable[Sequence[Any]]) -> None:
+    for row in rows:
+        values = dict(zip(_SLOT_FIELDS, row, strict=True))
+        values["cooling"] = tuple(values["cooling"] or ())
+        values["later"] = _portions(values["later"])
+        facts.slots[row[0]] = Slot(**values)
 
 
 def _portions(document: Sequence[tuple[str, int]] | None) -> tuple[tuple[datetime, int], ...]:

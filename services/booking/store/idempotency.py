@@ -16,6 +16,7 @@ from services.booking.domain.request import Key
 from services.booking.store.database import Connection, sqlstate
 from services.booking.store.keeping import Answered
 from services.booking.tables import idempotency
+from shared.db import array_literal
 
 _LOCK_NOT_AVAILABLE = "55P03"
 _UNFINISHED = 0
@@ -23,7 +24,7 @@ _UNFINISHED = 0
 
 ANSWER_COLUMNS = "i.account_id, i.key, i.fingerprint, i.status, i.headers, i.body"
 ANSWERS_UNDER_KEYS = (
-    "FROM unnest(CAST(:key_account_ids AS uuid[]), CAST(:keys AS text[])) AS asked(account_id, key)"
+    "FROM unnest(CAST(CAST(:key_account_ids AS text) AS uuid[]), CAST(CAST(:keys AS text) AS text[])) AS asked(account_id, key)"
     " CROSS JOIN LATERAL (SELECT account_id, key, fingerprint, status, headers, body FROM idempotency"
     # OFFSET 0 keeps the planner from turning this into one join over the whole table: each key is one index look-up
     " WHERE account_id = asked.account_id AND key = asked.key OFFSET 0) i"
@@ -33,7 +34,10 @@ ANSWERS_UNDER_KEYS = (
 
 def keys_binds(keys: Sequence[Key]) -> dict[str, Any]:
     """Return what `ANSWERS_UNDER_KEYS` is given."""
-    return {"key_account_ids": [key.account_id for key in keys], "keys": [key.key for key in keys]}
+    return {
+        "key_account_ids": array_literal([key.account_id for key in keys]),
+        "keys": array_literal([key.key for key in keys]),
+    }
 
 
 def answered_of(row: Sequence[Any]) -> Answered:

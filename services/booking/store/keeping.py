@@ -4,23 +4,25 @@ Every part takes arrays and reads them with `unnest`, so that the statement's te
 once, and a batch of five hundred costs little more than a batch of one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.domain.booking import LIVE, Booking
 from services.booking.domain.facts import Change
 from services.booking.domain.request import Key, WalkIns
 from services.booking.domain.slot import Slot
-from services.booking.store.courses import give_up_steps, keep_steps, meet_steps
-from services.booking.store.database import Collided
+from services.booking.store.courses import keep_steps, meet_steps
+from services.booking.store.database import commit, run, run_and_commit
+from services.booking.store.parts import columns, given, names
+from services.booking.store.rearranging import Altered, other_course, rearrange
 from shared.codec import data_json
 from shared.contracts import Event
-from shared.db import dump_json, fetch, prepared
+from shared.db import dump_json, prepared
 from shared.value import value
 
 
@@ -100,167 +102,118 @@ _ANSWERED = {
 """The columns of each part, with their types in PostgreSQL: what the statement is given, and nothing that it can find."""
 
 
-def _given(part: str, columns: Mapping[str, str]) -> str:
-    """Return the rows of a part as a FROM item called `given`, in their order."""
-    arrays = ", ".join(f"CAST(:{part}_{column} AS {kind}[])" for column, kind in columns.items())
-    return f"unnest({arrays}) WITH ORDINALITY AS given({_names(columns)}, n)"
-
-
-def _names(columns: Iterable[str], prefix: str = "") -> str:
-    return ", ".join(f"{prefix}{column}" for column in columns)
-
-
 KEEP = prepared(
     f"""
     WITH given_booking AS MATERIALIZED (
         SELECT given.*, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
-        FROM {_given("made", _MADE)} JOIN slots s ON s.id = given.slot_id
+        FROM {given("made", _MADE)} JOIN slots s ON s.id = given.slot_id
     ),
     made AS (
-        INSERT INTO bookings ({_names(_MADE)}, service_id, starts_at, ends_at, created_at, changed_at)
-        SELECT {_names(_MADE)}, service_id, starts_at, ends_at, :now, :now FROM given_booking
+        INSERT INTO bookings ({names(_MADE)}, service_id, starts_at, ends_at, created_at, changed_at)
+        SELECT {names(_MADE)}, service_id, starts_at, ends_at, :now, :now FROM given_booking
+        RETURNING id
     ),
     altered AS (
         UPDATE bookings b
         SET version = given.version, state = given.state, hold_until = given.hold_until, extensions = given.extensions,
             reason = given.reason, changed_at = :now
-        FROM {_given("altered", _ALTERED)}
+        FROM {given("altered", _ALTERED)}
         WHERE b.id = given.id AND b.version = given.version_before
         RETURNING b.id
     ),
     claimed AS (
-        INSERT INTO claims ({_names(_CLAIMED)}, slot_id, service_id, venue_id, kind, starts_at, ends_at)
-        SELECT {_names(_CLAIMED, "given.")}, b.slot_id, b.service_id, b.venue_id, b.kind, b.starts_at, b.ends_at
-        FROM {_given("claimed", _CLAIMED)} JOIN given_booking b ON b.id = given.booking_id
+        INSERT INTO claims ({names(_CLAIMED)}, slot_id, service_id, venue_id, kind, starts_at, ends_at)
+        SELECT {names(_CLAIMED, "given.")}, b.slot_id, b.service_id, b.venue_id, b.kind, b.starts_at, b.ends_at
+        FROM {given("claimed", _CLAIMED)} JOIN given_booking b ON b.id = given.booking_id
     ),
     counted AS (
         UPDATE slots s
         SET taken = s.taken + given.taken, taken_counter = s.taken_counter + given.taken_counter,
             taken_walk_in = s.taken_walk_in + given.taken_walk_in
-        FROM {_given("counted", _COUNTED)} WHERE s.id = given.id
+        FROM {given("counted", _COUNTED)} WHERE s.id = given.id
     ),
     told AS (
-        INSERT INTO history ({_names(_TOLD)}, at) SELECT {_names(_TOLD)}, :now FROM {_given("told", _TOLD)}
+        INSERT INTO history ({names(_TOLD)}, at) SELECT {names(_TOLD)}, :now FROM {given("told", _TOLD)}
     ),
     walked_in AS (
-        INSERT INTO walk_ins ({_names(_WALKED_IN)}, admitted_at)
-        SELECT {_names(_WALKED_IN)}, :now FROM {_given("walked_in", _WALKED_IN)}
+        INSERT INTO walk_ins ({names(_WALKED_IN)}, admitted_at)
+        SELECT {names(_WALKED_IN)}, :now FROM {given("walked_in", _WALKED_IN)}
     ),
     published AS (
-        INSERT INTO outbox ({_names(_PUBLISHED)}, occurred_at)
-        SELECT {_names(_PUBLISHED)}, :now FROM {_given("published", _PUBLISHED)} ORDER BY n
+        INSERT INTO outbox ({names(_PUBLISHED)}, occurred_at)
+        SELECT {names(_PUBLISHED)}, :now FROM {given("published", _PUBLISHED)} ORDER BY n
     ),
     answered AS (
-        INSERT INTO idempotency ({_names(_ANSWERED)}, created_at)
-        SELECT {_names(_ANSWERED)}, :now FROM {_given("answered", _ANSWERED)}
+        INSERT INTO idempotency ({names(_ANSWERED)}, created_at)
+        SELECT {names(_ANSWERED)}, :now FROM {given("answered", _ANSWERED)}
     )
-    SELECT count(*) FROM altered
+    SELECT must_be((SELECT count(*) FROM made), :made), must_be((SELECT count(*) FROM altered), :altered)
     """  # noqa: S608 - names of our own tables and columns
 )
-
-_RELEASE = text("UPDATE claims SET live = false WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))")
-"""A statement of its own, and first: a person may take again, in the same batch, the place that a lapsed hold gives up."""
-
-_MOVED = {"id": "UUID", "slot_id": "UUID", "live": "BOOLEAN"}
-_MOVE = text(
-    f"""
-    WITH given_move AS MATERIALIZED (
-        SELECT given.id, given.live, s.id AS slot_id, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
-        FROM {_given("moved", _MOVED)} JOIN slots s ON s.id = given.slot_id
-    ),
-    moved AS (
-        UPDATE bookings b
-        SET slot_id = given.slot_id, service_id = given.service_id, starts_at = given.starts_at, ends_at = given.ends_at
-        FROM given_move given WHERE b.id = given.id
-    )
-    UPDATE claims c
-    SET slot_id = given.slot_id, service_id = given.service_id, venue_id = given.venue_id, kind = given.kind,
-        starts_at = given.starts_at, ends_at = given.ends_at, live = given.live
-    FROM given_move given WHERE c.booking_id = given.id AND c.position >= 0
-    """  # noqa: S608 - names of our own tables and columns
-)
-"""Only for batches with a move, after what is given up and before the rest: a claim is one row that changes its slot, so
-that no moment has two of it or none. The version is checked by the statement that follows, in the same transaction."""
-
-_LEFT = {"booking_id": "UUID", "person_id": "UUID"}
-_STAYED = {"booking_id": "UUID", "person_id": "UUID", "seats": "SMALLINT", "party_kind": "TEXT"}
-_LEAVE = text(
-    f"""
-    WITH given_stay AS MATERIALIZED (SELECT given.* FROM {_given("stayed", _STAYED)}),
-    became AS (
-        UPDATE bookings b SET party_kind = given.party_kind
-        FROM (SELECT DISTINCT booking_id, party_kind FROM given_stay) given WHERE b.id = given.booking_id
-    ),
-    stayed AS (
-        UPDATE claims c SET seats = given.seats
-        FROM given_stay given WHERE c.booking_id = given.booking_id AND c.person_id = given.person_id
-    )
-    UPDATE claims c SET live = false, position = -1 - c.position
-    FROM {_given("left", _LEFT)} WHERE c.booking_id = given.booking_id AND c.person_id = given.person_id
-    """  # noqa: S608 - names of our own tables and columns
-)
-"""Only for batches in which a member leaves a party: whoever leaves stays on record, below position 0, without a place."""
-
-
-_COOLED = {"id": "UUID", "cooling": "TEXT"}
-_COOL = text(
-    "UPDATE slots s SET cooling = CAST(given.cooling AS timestamptz[])"  # noqa: S608 - names of our own columns
-    f" FROM {_given('cooled', _COOLED)} WHERE s.id = given.id"
-)
-"""Only for batches in which a place begins to cool off, or one that did is taken."""
 
 
 async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     """Write everything that the batch decided; the caller commits.
 
     Raises:
-        Collided: a booking had changed since it was gathered.
+        asyncpg.SerializationError: a booking had changed since it was gathered, or a slot is gone.
         asyncpg.IntegrityConstraintViolationError: a constraint refuses it (a reference or a key that was just used elsewhere).
     """
-    made, altered = _settle(ledger.changes)
-    other_course = [after for before, after in altered if after.course is not None and after.claims != before.claims]
-    moved = [after for before, after in altered if after.course is None and after.slot_id != before.slot_id]
-    released = [after.id for before, after in altered if after.state not in LIVE or after.slot_id != before.slot_id]
-    if released:
-        await tx.execute(_RELEASE, {"booking_ids": released})
-    if other_course:
-        await give_up_steps(tx, [one.id for one in other_course])
-    shrunk = [
-        (before, after) for before, after in altered if after.course is None and len(after.claims) < len(before.claims)
-    ]
-    if shrunk:
-        await tx.execute(_LEAVE, _leave_binds(shrunk))
-    if moved:
-        await tx.execute(_MOVE, _columns("moved", _MOVED, [(one.id, one.slot_id, one.state in LIVE) for one in moved]))
-    binds: dict[str, Any] = {"now": ledger.now}
-    binds |= _columns("made", _MADE, [_made_row(booking) for booking in made])
-    binds |= _columns("altered", _ALTERED, [_altered_row(before, after) for before, after in altered])
-    binds |= _columns(
-        "claimed", _CLAIMED, [row for booking in made if booking.course is None for row in _claim_rows(booking)]
-    )
-    binds |= _columns("counted", _COUNTED, _counted_rows(ledger))
-    binds |= _columns("told", _TOLD, [_told_row(change) for change in ledger.changes])
-    binds |= _columns("walked_in", _WALKED_IN, [_walk_in_row(walk_in) for walk_in in ledger.walk_ins])
-    binds |= _columns("published", _PUBLISHED, [_published_row(event) for event in ledger.events])
-    binds |= _columns("answered", _ANSWERED, [_answered_row(answer) for answer in ledger.answers])
-    count = (await fetch(tx, KEEP, binds))[0][0]
-    if count != len(altered):
-        raise Collided
-    cooled = _cooled_rows(ledger)
-    if cooled:
-        await tx.execute(_COOL, _columns("cooled", _COOLED, cooled))
-    courses = [one for one in made if one.course is not None] + other_course
-    if courses:
-        await keep_steps(tx, courses)
-    if any(after.course is not None for _, after in altered):
+    writing = _Writing.of(ledger)
+    await rearrange(tx, writing.altered, ledger.slots_before, ledger.slots_after)
+    await run(tx, KEEP, _binds(writing, ledger))
+    if writing.courses:
+        await keep_steps(tx, writing.courses)
+    if any(after.course is not None for _, after in writing.altered):
         await meet_steps(tx, ledger.changes)
 
 
-def _columns(part: str, columns: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
-    names = [f"{part}_{column}" for column in columns]
-    if not rows:
-        return dict.fromkeys(names, ())
-    return dict(zip(names, zip(*rows, strict=True), strict=True))
+async def keep_and_commit(tx: AsyncConnection, ledger: Ledger) -> None:
+    """Write everything that the batch decided, and commit.
+
+    Raises:
+        Lost: the connection broke at the end; nobody knows what was kept.
+        Exception: as `keep`; nothing was kept.
+    """
+    writing = _Writing.of(ledger)
+    if writing.courses or any(after.course is not None for _, after in writing.altered):  # steps come after the rest
+        await keep(tx, ledger)
+        await commit(tx)
+        return
+    await rearrange(tx, writing.altered, ledger.slots_before, ledger.slots_after)
+    await run_and_commit(tx, KEEP, _binds(writing, ledger))
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """What is to be inserted, what updated (before and after), and which of both go through an itinerary anew."""
+
+    made: Sequence[Booking]
+    altered: Altered
+    courses: Sequence[Booking]
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> "_Writing":
+        made, altered = _settle(ledger.changes)
+        return cls(made, altered, [one for one in made if one.course is not None] + other_course(altered))
+
+
+def _binds(writing: _Writing, ledger: Ledger) -> dict[str, Any]:
+    made, altered = writing.made, writing.altered
+    claims = [row for booking in made if booking.course is None for row in _claim_rows(booking)]
+    return {
+        "now": ledger.now,
+        "made": len(made),
+        "altered": len(altered),
+        **columns("made", _MADE, [_made_row(booking) for booking in made]),
+        **columns("altered", _ALTERED, [_altered_row(before, after) for before, after in altered]),
+        **columns("claimed", _CLAIMED, claims),
+        **columns("counted", _COUNTED, _counted_rows(ledger)),
+        **columns("told", _TOLD, [_told_row(change) for change in ledger.changes]),
+        **columns("walked_in", _WALKED_IN, [_walk_in_row(walk_in) for walk_in in ledger.walk_ins]),
+        **columns("published", _PUBLISHED, [_published_row(event) for event in ledger.events]),
+        **columns("answered", _ANSWERED, [_answered_row(answer) for answer in ledger.answers]),
+    }
 
 
 def _settle(changes: Sequence[Change]) -> tuple[list[Booking], list[tuple[Booking, Booking]]]:
@@ -309,15 +262,6 @@ def _claim_rows(booking: Booking) -> list[tuple[Any, ...]]:
     return [(booking.id, claim.person_id, position, claim.seats, live) for position, claim in enumerate(booking.claims)]
 
 
-def _leave_binds(shrunk: Sequence[tuple[Booking, Booking]]) -> dict[str, Any]:
-    left, stayed = [], []
-    for before, after in shrunk:
-        staying = {claim.person_id for claim in after.claims}
-        left += [(after.id, claim.person_id) for claim in before.claims if claim.person_id not in staying]
-        stayed += [(after.id, claim.person_id, claim.seats, after.party_kind) for claim in after.claims]
-    return _columns("left", _LEFT, left) | _columns("stayed", _STAYED, stayed)
-
-
 def _counted_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
     rows = []
     for slot_id, after in ledger.slots_after.items():
@@ -331,16 +275,6 @@ def _counted_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
                     after.taken_walk_in - before.taken_walk_in,
                 )
             )
-    return rows
-
-
-def _cooled_rows(ledger: Ledger) -> list[tuple[UUID, str | None]]:
-    rows = []
-    for slot_id, after in ledger.slots_after.items():
-        before = ledger.slots_before[slot_id]
-        if after is not before and after.cooling != before.cooling:
-            written = ",".join(back_at.isoformat() for back_at in after.cooling)
-            rows.append((slot_id, f"{{{written}}}" if written else None))
     return rows
 
 

@@ -1,0 +1,94 @@
+"""The desk's connections, and what the database guards by itself behind its statement."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.booking.commands.catalogue_cache import CatalogueCache
+from services.booking.commands.desk import Desk
+from services.booking.store.database import Lines, Lost, run_and_commit
+from shared.clock import SettableClock
+from shared.db import create_engine, driver_of, prepared
+from tests import make, world
+from tests.booking.test_desk import render, wish
+
+ONE = prepared("SELECT must_be(1, CAST(:wanted AS bigint))")
+
+
+@pytest.fixture
+async def engine(booking_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(booking_url, application_name="lines", pool_size=5)
+    await world.put_catalogue(engine, make.catalogue())
+    yield engine
+    await engine.dispose()
+
+
+async def pid_of_next(lines: Lines, *, more: bool) -> int:
+    async with lines.transaction(lambda: more) as tx:
+        await driver_of(tx).execute("BEGIN")
+        return int(driver_of(tx).get_server_pid())
+
+
+async def test_a_connection_is_kept_while_more_follows_and_given_back_when_nothing_does(engine: AsyncEngine) -> None:
+    lines, pool = Lines(engine), engine.pool
+    first = await pid_of_next(lines, more=True)
+    assert pool.checkedout() == 1  # type: ignore[attr-defined]
+    assert await pid_of_next(lines, more=False) == first
+    assert pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_a_connection_that_the_server_has_ended_is_not_taken_again(engine: AsyncEngine) -> None:
+    lines = Lines(engine)
+    pid = await pid_of_next(lines, more=True)
+    async with engine.connect() as other:
+        await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    await asyncio.sleep(0.05)
+    assert await pid_of_next(lines, more=False) != pid
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_a_count_that_is_not_as_wanted_undoes_everything(engine: AsyncEngine) -> None:
+    lines = Lines(engine)
+    async with lines.transaction(lambda: False) as tx:
+        driver = driver_of(tx)
+        await driver.execute("BEGIN")
+        with pytest.raises(Exception, match="1 rows instead of 2") as raised:
+            await run_and_commit(tx, ONE, {"wanted": 2})
+        assert getattr(raised.value, "sqlstate", None) == "40001"
+        assert driver.is_in_transaction(), "nothing was committed"
+
+
+async def test_a_session_that_is_ended_at_the_commit_leaves_nobody_knowing(engine: AsyncEngine) -> None:
+    lines = Lines(engine)
+    async with lines.transaction(lambda: False) as tx:
+        await driver_of(tx).execute("BEGIN")
+        slow = prepared("SELECT pg_sleep(CAST(:seconds AS float8))")
+        asked = asyncio.ensure_future(run_and_commit(tx, slow, {"seconds": "5"}))
+        await asyncio.sleep(0.2)
+        async with engine.connect() as other:
+            ended = text("SELECT pg_terminate_backend(:pid, 5000)")
+            await other.execute(ended, {"pid": driver_of(tx).get_server_pid()})
+        with pytest.raises(Lost):
+            await asked
+
+
+@pytest.mark.parametrize("table", ["slots", "bookings", "persons"])
+async def test_nothing_that_a_booking_names_can_be_deleted(engine: AsyncEngine, table: str) -> None:
+    slot = make.slot(capacity=5)
+    await world.put_slots(engine, slot)
+    (resident,) = await world.put_residents(engine, 1)
+    desk = Desk(engine, CatalogueCache(make.catalogue()), SettableClock(make.NOW))
+    assert (await desk.ask(wish(resident, slot), render)).status == 201
+    async with engine.connect() as connection:
+        await connection.execute(text("DELETE FROM account_people"))
+        with pytest.raises(IntegrityError, match="is still named by"):
+            await connection.execute(text(f"DELETE FROM {table}"))
+    await desk.close()
+    async with engine.begin() as tx:
+        await tx.execute(text("DELETE FROM claims"))
+        await tx.execute(text("DELETE FROM bookings"))
+        await tx.execute(text("DELETE FROM slots"))
