@@ -1,6 +1,10 @@
 """Measuring: a server process, the load on it, and what both cost; ratios are made of runs that alternate.
 
 Figures of one run on a shared machine move by a quarter from minute to minute; ratios of runs side by side do not.
+
+What is measured has a core of its own, PostgreSQL and the load share another, as if each stood on a machine of its own.
+Left to the scheduler, on two cores the three push each other about, and what is measured is mostly that. It is the same for
+every side of a ratio; `BENCH_APART=no` leaves it to the scheduler. Where there are two API processes, they run anywhere.
 """
 
 import json
@@ -13,13 +17,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")
+APART = hasattr(os, "sched_setaffinity") and os.environ.get("BENCH_APART") != "no"
+_ALL = sorted(os.sched_getaffinity(0)) if APART else []
+
+
+def keep_apart(measured: Iterable[int], others: Iterable[int], *, apart: bool = True) -> None:
+    """Give the processes that are `measured` one core, and the others another; or let all run anywhere."""
+    if len(_ALL) < 2:
+        return
+    ours, theirs = (_ALL[:1], _ALL[1:2]) if apart else (_ALL, _ALL)
+    for pid in measured:
+        os.sched_setaffinity(pid, ours)
+    for pid in others:
+        with suppress(ProcessLookupError):  # a session that has just ended
+            os.sched_setaffinity(pid, theirs)
+
+
+def tree(root: int) -> list[int]:
+    """Return a process and its children."""
+    return [root, *_children(root)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +139,13 @@ class Load:
     def on(self, server: Server, requests: Path, connections: int, seconds: float) -> Run:
         """Send `requests` over `connections` for `seconds`, and count what it cost."""
         api, postgres = server.cpu(), tree_cpu(self.postmaster)
-        done = subprocess.run(
-            [self.program, "127.0.0.1", str(server.port), str(connections), str(seconds), requests],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        result: dict[str, Any] = json.loads(done.stdout)
+        command = [str(self.program), "127.0.0.1", str(server.port), str(connections), str(seconds), str(requests)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
+            processes = [process.pid for process in server.processes]
+            keep_apart(processes, [load.pid, *tree(self.postmaster)], apart=len(processes) == 1)
+            output, _ = load.communicate()
+        assert load.returncode == 0, f"the load generator ended with {load.returncode}"
+        result: dict[str, Any] = json.loads(output)
         assert result["errors"] == 0, result
         answered = result["answered"]
         return Run(
@@ -148,8 +171,11 @@ def tree_cpu(root: int) -> float:
     """CPU seconds of a process and its children, ended ones included."""
     fields = Path(f"/proc/{root}/stat").read_text().rpartition(")")[2].split()
     total = sum(int(fields[n]) for n in (11, 12, 13, 14)) / TICKS
-    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
-    return total + sum(_cpu(int(child)) for child in children)
+    return total + sum(_cpu(child) for child in _children(root))
+
+
+def _children(root: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{root}/task/{root}/children").read_text().split()]
 
 
 def median(values: Iterable[float]) -> float:

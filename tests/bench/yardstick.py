@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from tests.bench.measuring import tree_cpu
+from tests.bench.measuring import keep_apart, tree, tree_cpu
 from tests.bench.rush_world import Town
 
 CLIENTS = 16
@@ -87,12 +87,15 @@ class Pgbench:
         before = tree_cpu(self.postmaster)
         options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-T", str(round(seconds)), "-f", str(script)]
         url = self.url.replace("+asyncpg", "")
-        done = subprocess.run([str(self.program), *options, url], check=False, capture_output=True, text=True)
-        count = re.search(r"transactions actually processed: (\d+)", done.stdout)
-        rate = re.search(r"tps = ([\d.]+)", done.stdout)
-        assert count, done.stderr[-2000:]
-        assert rate, done.stdout
-        assert done.returncode == 0, done.stderr[-2000:]
+        pipe = subprocess.PIPE
+        with subprocess.Popen([str(self.program), *options, url], stdout=pipe, stderr=pipe, text=True) as pgbench:
+            keep_apart([pgbench.pid], tree(self.postmaster))
+            output, errors = pgbench.communicate()
+        count = re.search(r"transactions actually processed: (\d+)", output)
+        rate = re.search(r"tps = ([\d.]+)", output)
+        assert count, errors[-2000:]
+        assert rate, output
+        assert pgbench.returncode == 0, errors[-2000:]
         cpu = (tree_cpu(self.postmaster) - before) / int(count[1]) * 1e6
         result = Yardstick(float(rate[1]), cpu)
         print(
