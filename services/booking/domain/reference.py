@@ -31,8 +31,9 @@ def new_reference(random_bytes: bytes) -> str:
         msg = f"a reference is made of {RANDOM_BYTES} random bytes"
         raise ValueError(msg)
     bits = int.from_bytes(random_bytes, "big")
-    data = [bits >> 5 * (_DATA - 1 - position) & (_FIELD_SIZE - 1) for position in range(_DATA)]
-    return _shown("".join(ALPHABET[value] for value in [*data, _doubled(_sum(data))]))
+    first, second, third, fourth = (bits >> shift & (_PAIRS - 1) for shift in (30, 20, 10, 0))
+    check = _CHECKS[0][first] ^ _CHECKS[1][second] ^ _CHECKS[2][third] ^ _CHECKS[3][fourth]
+    return f"{_PAIR[first]}{_PAIR[second]}-{_PAIR[third]}{_PAIR[fourth]}-{ALPHABET[check]}"
 
 
 def normalise(text: str) -> str:
@@ -72,3 +73,18 @@ def _sum(values: list[int]) -> int:
 def _doubled(element: int) -> int:
     doubled = element << 1
     return doubled ^ _REDUCTION if doubled & _FIELD_SIZE else doubled
+
+
+_PAIRS = _FIELD_SIZE**2
+_PAIR = [first + second for first in ALPHABET for second in ALPHABET]
+
+
+def _check_of(pair: int, place: int) -> int:
+    """Return the check character of data that is zero but for `pair`, two characters of it, of which `place` pairs stand before."""
+    data = [0] * _DATA
+    data[2 * place : 2 * place + 2] = divmod(pair, _FIELD_SIZE)
+    return _doubled(_sum(data))
+
+
+_CHECKS = [[_check_of(pair, place) for pair in range(_PAIRS)] for place in range(_DATA // 2)]
+"""The code is linear: the check of a reference is the sum (XOR) of those of its pairs. Every booking needs one."""

@@ -21,11 +21,12 @@ _LITERALS: Mapping[str, Callable[[Sequence[Any]], str]] = {"JSONB": documents_li
 
 
 def names(columns: Iterable[str], prefix: str = "") -> str:
+    """Return the names of columns as a list in SQL."""
     return ", ".join(f"{prefix}{column}" for column in columns)
 
 
 def columns(part: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
-    """Return the rows of a part as what `_given` reads them from: a name and an array for each column."""
+    """Return the rows of a part as what `given` reads them from: a name and an array for each column."""
     members: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(columns)
     return {
         f"{part}_{column}": _LITERALS.get(kind, array_literal)(of_column)
