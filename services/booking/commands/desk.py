@@ -101,7 +101,8 @@ class Desk:
         self._flights: dict[asyncio.Task[None], int] = {}
         self._locking: asyncio.Task[None] | None = None
         self._keys_in_flight: set[KeyName] = set()
-        self._called = False
+        self._reading = False
+        self._more_came = False
         self._closed = False
 
     async def ask(self, request: Request, render: Render) -> Answer:
@@ -117,10 +118,20 @@ class Desk:
         loop = asyncio.get_running_loop()
         asked = Asked(request, render, loop.create_future(), time.monotonic())
         self._waiting.add(asked)
-        if not self._called:  # soon, not now: whoever is read in the same turn of the loop rides in the same batch
-            self._called = True
-            loop.call_soon(self._begin)
+        self._more_came = True
+        if not self._reading:  # soon, not now: whoever is read in the same turn of the loop rides in the same batch
+            self._reading = True
+            loop.call_soon(self._begin_when_read)
         return await asked.answer
+
+    def _begin_when_read(self) -> None:
+        """Begin the next batch; while another is in flight, not before a turn of the loop has brought nobody new."""
+        if self._more_came and self._flights:
+            self._more_came = False
+            asyncio.get_running_loop().call_soon(self._begin_when_read)
+            return
+        self._reading = False
+        self._begin()
 
     async def close(self) -> None:
         """Serve whoever waits; refuse newcomers."""
@@ -138,7 +149,8 @@ class Desk:
         For that the batches must be of even size: one takes half of whoever is here, and none begins that would be
         small beside the other, because a batch of two takes PostgreSQL nearly as long as one of twenty.
         """
-        self._called = False
+        if self._reading and self._flights:
+            return  # those who are being read ride along
         while self._waiting and self._locking is None and len(self._flights) < FLIGHTS:
             waiting, flying = len(self._waiting), sum(self._flights.values())
             if waiting * FLIGHTS < flying:
