@@ -87,13 +87,17 @@ def both_claim_at_once(workers: int) -> Iterator[None]:
         yield
 
 
-async def hold_until(town: Town, workers: int) -> None:
-    """Lock every message until so many workers wait for them, each having chosen the same: the worst moment."""
+async def hold_until(town: Town, workers: int, held: asyncio.Event) -> None:
+    """Lock every message until so many workers wait for them, each having chosen the same: the worst moment.
+
+    `held` is set when all are locked: a worker that began before might be done with its part, and never wait.
+    """
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     async with town.engine.connect() as holder, town.engine.connect() as watch:
         await holder.execute(text("SELECT id FROM messages FOR UPDATE"))
+        held.set()
         for _ in range(500):
             if (await watch.execute(waiting)).scalar_one() >= workers:
                 return
@@ -116,9 +120,16 @@ def without(*clauses: tuple[str, str]) -> Iterator[None]:
 async def race(town: Town, during: Callable[[Mail], Any] = lambda _mail: None, *, unlocked: bool = False) -> Carrier:
     await book(town, 20)
     carrier = Carrier(during)
+    held = asyncio.Event()
+
+    async def deliver() -> None:
+        if unlocked:
+            await asyncio.wait_for(held.wait(), 5)
+        await worker(town, carrier).deliver(Channel.EMAIL)
+
     with both_claim_at_once(2):
-        holding = [hold_until(town, 2)] if unlocked else []
-        await asyncio.gather(*holding, *(worker(town, carrier).deliver(Channel.EMAIL) for _ in range(2)))
+        holding = [hold_until(town, 2, held)] if unlocked else []
+        await asyncio.gather(*holding, deliver(), deliver())
     return carrier
 
 
