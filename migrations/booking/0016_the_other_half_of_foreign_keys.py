@@ -57,7 +57,7 @@ def upgrade() -> None:
     op.create_index(
         "bookings_held_of_account",
         "bookings",
-        ["account_id", "hold_until"],
+        ["account_id"],
         postgresql_where=sa.text("state = 'held'"),
     )
 

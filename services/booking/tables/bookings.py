@@ -51,7 +51,7 @@ bookings = Table(
     CheckConstraint("(state IN ('held', 'lapsed')) = (hold_until IS NOT NULL)", name="only_holds_run_out"),
     Index("bookings_by_slot", "slot_id"),
     Index("bookings_of_account", "account_id", "starts_at", "id"),
-    Index("bookings_held_of_account", "account_id", "hold_until", postgresql_where=text("state = 'held'")),
+    Index("bookings_held_of_account", "account_id", postgresql_where=text("state = 'held'")),
     Index("bookings_held", "slot_id", "hold_until", postgresql_where=text("state = 'held'")),
     Index("itineraries_held", "hold_until", postgresql_where=text("state = 'held' AND itinerary_id IS NOT NULL")),
     Index("bookings_running_out", "hold_until", postgresql_where=text("state = 'held'")),
