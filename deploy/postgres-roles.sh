@@ -7,6 +7,7 @@ psql --set ON_ERROR_STOP=1 --username postgres --dbname postgres \
 REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
 CREATE ROLE booking LOGIN PASSWORD :'booking';
 CREATE ROLE notify LOGIN PASSWORD :'notify';
+ALTER ROLE booking SET log_min_error_statement = 'panic'; -- statements carry what people wrote
 CREATE DATABASE booking OWNER booking TEMPLATE template0;
 CREATE DATABASE notify OWNER notify TEMPLATE template0;
 REVOKE ALL ON DATABASE booking, notify FROM PUBLIC;

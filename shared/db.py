@@ -218,6 +218,19 @@ def _remedy(name: str, source: str, database: str, role: str) -> str:
             return for_everybody
 
 
+async def remedy_for_a_talkative_log(engine: AsyncEngine) -> str | None:
+    """Return the command that keeps failed statements out of the server's log, or None where they are kept out already.
+
+    Statements that are executed with literals (`literal`) carry what people wrote.
+    """
+    query = text("SELECT current_setting('log_min_error_statement'), current_user")
+    async with engine.connect() as connection:
+        level, role = (await connection.execute(query)).one()
+    if level in {"fatal", "panic"}:
+        return None
+    return f"ALTER ROLE \"{role}\" SET log_min_error_statement = 'panic';"
+
+
 async def wait_until_ready(engine: AsyncEngine, seconds: float) -> None:
     """Return as soon as the database answers a query.
 

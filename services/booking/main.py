@@ -4,6 +4,7 @@ uvicorn --factory services.booking.main:create_app
 """
 
 import gc
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -46,10 +47,12 @@ from services.booking.settings import BookingSettings
 from services.booking.store.catalogue import read_catalogue
 from services.booking.store.database import is_unavailable
 from shared.clock import Clock, system_clock
-from shared.db import assert_durable, create_engine, wait_until_ready
+from shared.db import assert_durable, create_engine, remedy_for_a_talkative_log, wait_until_ready
 from shared.sealing import FEED_TOKEN, Vault, load_secret
 from shared.tokens import InvalidToken, Principal, Signer, Verifier
 from shared.web import Application, Buckets, EdgeOptions, Limits, Problems, Rate, add_routes, describe, install_problems
+
+_log = logging.getLogger(__name__)
 
 READY_SECONDS = 30.0
 DESK_SESSION = {
@@ -231,6 +234,9 @@ async def _build(stack: AsyncExitStack, settings: BookingSettings, clock: Clock,
     stack.push_async_callback(desk_engine.dispose)
     await wait_until_ready(engine, READY_SECONDS)
     await assert_durable(engine)
+    remedy = await remedy_for_a_talkative_log(engine)
+    if remedy is not None:
+        _log.warning("statements_logged", extra={"run": remedy})
     async with engine.connect() as connection:
         catalogue = CatalogueCache(await read_catalogue(connection))
     limits = DeskLimits(settings.desk_batch, settings.desk_bound, settings.desk_deadline_seconds)

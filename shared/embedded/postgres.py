@@ -35,6 +35,7 @@ SETTINGS = {
     "log_destination": "stderr",
     "log_line_prefix": "%m [%p] %d ",
     "log_checkpoints": "off",  # news, not warnings
+    "log_min_error_statement": "panic",  # statements carry what people wrote
     "jit": "off",  # statements here run for milliseconds: compiling them costs more than it saves
 }
 

@@ -22,7 +22,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.db import NotDurable, NotReady, assert_durable, create_engine, metadata, wait_until_ready
+from shared.db import (
+    NotDurable,
+    NotReady,
+    assert_durable,
+    create_engine,
+    metadata,
+    remedy_for_a_talkative_log,
+    wait_until_ready,
+)
 from tests.conftest import Databases
 
 
@@ -107,6 +115,28 @@ def test_constraints_have_names_that_migrations_can_use() -> None:
 
 async def test_a_durable_server_is_accepted(fresh: AsyncEngine) -> None:
     await assert_durable(fresh)
+
+
+async def test_a_server_that_writes_failed_statements_into_its_log_is_found_out(
+    databases: Databases, plumbing_url: str, fresh: AsyncEngine
+) -> None:
+    assert await remedy_for_a_talkative_log(fresh) is None, "the embedded one does not"
+    admin = create_engine(databases.admin_url, application_name="tests", isolation_level="AUTOCOMMIT")
+    role = make_url(plumbing_url).username or await scalar(fresh, "SELECT current_user")
+    async with admin.connect() as connection:
+        await connection.execute(text(f"ALTER ROLE \"{role}\" SET log_min_error_statement = 'error'"))
+        try:
+            talkative = create_engine(plumbing_url, application_name="tests")
+            remedy = await remedy_for_a_talkative_log(talkative)
+            await talkative.dispose()
+            assert remedy is not None
+            await connection.execute(text(remedy))
+            mended = create_engine(plumbing_url, application_name="tests")
+            assert await remedy_for_a_talkative_log(mended) is None
+            await mended.dispose()
+        finally:
+            await connection.execute(text(f'ALTER ROLE "{role}" RESET log_min_error_statement'))
+    await admin.dispose()
 
 
 @pytest.mark.parametrize("level", ["local", "remote_write", "remote_apply"])
