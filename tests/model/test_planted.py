@@ -23,6 +23,7 @@ from tests.model.engine import Memory
 from tests.model.machine import machine_on
 
 GAMES = 2000
+MANY_GAMES = 8000
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -181,7 +182,7 @@ SLOWLY_FOUND = {
     who_leaves_a_party_keeps_the_place,
     holds_last_an_instant_too_long,
 }
-"""Faults that take many games: `make chaos` plays them."""
+"""Faults that take `MANY_GAMES`: `make chaos` plays them."""
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ SLOWLY_FOUND = {
 def test_the_machine_finds(fault: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     fault(monkeypatch)
     options = settings(
-        max_examples=GAMES,
+        max_examples=MANY_GAMES if fault in SLOWLY_FOUND else GAMES,
         stateful_step_count=30,
         derandomize=True,
         database=None,
