@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.booking.commands import desk as desk_module
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.commands.queue import Limits
@@ -24,6 +25,7 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
 from services.booking.domain.request import Actor, Alter, Book, Key
 from services.booking.domain.slot import Slot
+from services.booking.store.gathering import gather_locked
 from services.booking.store.locking import LOCK_NOTHING, Wanted, take_locks
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
@@ -358,3 +360,64 @@ async def test_the_sweeps_lapse_complete_and_mark(city: City) -> None:
     assert await states(city.engine) == {"lapsed": 1, "no_show": 1, "completed": 1}
     assert missed.status == 201
     assert await world.audit(city.engine) == CLEAN
+
+
+async def test_who_is_read_while_a_batch_is_in_flight_rides_in_one_batch(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One turn of the loop after the other brings somebody: nobody of them is served by himself."""
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 5)
+    sizes: list[int] = []
+    flying, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def lock(tx: AsyncConnection, wanted: Wanted) -> None:
+        sizes.append(len(wanted.people))
+        await take_locks(tx, wanted)
+
+    async def gather(*given: Any) -> Any:
+        flying.set()
+        await goes_on.wait()
+        return await gather_locked(*given)
+
+    monkeypatch.setattr(desk_module, "gather_locked", gather)
+    desk = city.another(lock=lock)
+    asked = [asyncio.create_task(desk.ask(wish(residents[0], slot), render))]
+    await flying.wait()
+    for one in residents[1:]:
+        asked.append(asyncio.create_task(desk.ask(wish(one, slot), render)))
+        await asyncio.sleep(0)
+    goes_on.set()
+    assert [answer.status for answer in await asyncio.gather(*asked)] == [201] * 5
+    assert sizes == [1, 4]
+    await desk.close()
+
+
+async def test_where_a_booking_has_changed_meanwhile_each_of_the_batch_is_served_alone(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever found its way past the locks: what the statement counts is not what was decided, and nothing of it stays."""
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    residents = await world.put_residents(city.engine, 2)
+    booked = [await city.desk.ask(wish(one, slot), render) for one in residents]
+    ids = [UUID(answer.body.decode()) for answer in booked]
+    sizes: list[int] = []
+
+    async def gather(tx: AsyncConnection, wanted: Wanted, facts: Any) -> Any:
+        sizes.append(len(wanted.booking_ids))
+        found = await gather_locked(tx, wanted, facts)
+        if len(sizes) == 1:
+            async with city.engine.begin() as other:
+                await other.execute(text("UPDATE bookings SET version = version + 1 WHERE id = :id"), {"id": ids[0]})
+        return found
+
+    monkeypatch.setattr(desk_module, "gather_locked", gather)
+    cancels = [
+        Alter(actor=Actor(one.account_id, "resident"), key=None, booking_id=booking_id, action=Action.CANCEL)
+        for one, booking_id in zip(residents, ids, strict=True)
+    ]
+    answers = await asyncio.gather(*(city.desk.ask(one, render) for one in cancels))
+    assert [answer.status for answer in answers] == [201] * 2
+    assert sizes == [2, 1, 1]

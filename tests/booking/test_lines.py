@@ -58,7 +58,7 @@ async def test_a_count_that_is_not_as_wanted_undoes_everything(engine: AsyncEngi
         await driver.execute("BEGIN")
         with pytest.raises(Exception, match="1 rows instead of 2") as raised:
             await run_and_commit(tx, ONE, {"wanted": 2})
-        assert getattr(raised.value, "sqlstate", None) == "40001"
+        assert getattr(raised.value, "sqlstate", None) == "YU001"
         assert driver.is_in_transaction(), "nothing was committed"
 
 

@@ -58,6 +58,10 @@ def sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
+_PREPARED = "yuyue.prepared"
+"""Where a connection remembers what is prepared on it, and under which names."""
+
+
 class Lines:
     """The connections on which the desk's batches follow one another.
 
@@ -160,9 +164,6 @@ async def _execute(connection: Connection, statement: Prepared, binds: Mapping[s
         await driver_of(connection).execute(f"PREPARE {name} AS {statement.sql}")
         names[statement.sql] = name
     return f"EXECUTE {names[statement.sql]}({', '.join(literal(binds[name]) for name in statement.names)})"
-
-
-_PREPARED = "yuyue.prepared"
 
 
 async def commit(connection: Connection) -> None:

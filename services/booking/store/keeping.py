@@ -156,7 +156,7 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     """Write everything that the batch decided; the caller commits.
 
     Raises:
-        asyncpg.SerializationError: a booking had changed since it was gathered, or a slot is gone.
+        asyncpg.PostgresError: of `must_be`: a booking had changed since it was gathered, or a slot is gone.
         asyncpg.IntegrityConstraintViolationError: a constraint refuses it (a reference or a key that was just used elsewhere).
     """
     writing = _Writing.of(ledger)
@@ -164,7 +164,7 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     await run(tx, KEEP, _binds(writing, ledger))
     if writing.courses:
         await keep_steps(tx, writing.courses)
-    if any(after.course is not None for _, after in writing.altered):
+    if writing.may_meet:
         await meet_steps(tx, ledger.changes)
 
 
@@ -176,7 +176,7 @@ async def keep_and_commit(tx: AsyncConnection, ledger: Ledger) -> None:
         Exception: as `keep`; nothing was kept.
     """
     writing = _Writing.of(ledger)
-    if writing.courses or any(after.course is not None for _, after in writing.altered):  # steps come after the rest
+    if writing.courses or writing.may_meet:  # steps come after the rest
         await keep(tx, ledger)
         await commit(tx)
         return
@@ -196,6 +196,11 @@ class _Writing:
     def of(cls, ledger: Ledger) -> "_Writing":
         made, altered = _settle(ledger.changes)
         return cls(made, altered, [one for one in made if one.course is not None] + other_course(altered))
+
+    @property
+    def may_meet(self) -> bool:
+        """Whether an itinerary is altered: a step of it may have been met."""
+        return any(after.course is not None for _, after in self.altered)
 
 
 def _binds(writing: _Writing, ledger: Ledger) -> dict[str, Any]:
