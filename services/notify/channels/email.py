@@ -196,10 +196,16 @@ class _Post:
                 content = compose(mail, self._server).as_bytes()
             except ValueError:
                 return permanent(Why.ADDRESS_REFUSED, "not_an_address")
+            stage = Stage.SENDER
             try:
-                line = await self._begun() or await self._begin(await self._connect())
+                line = await self._begun()
+                if line is None:
+                    stage = Stage.GREETING
+                    greeted = await self._connect()
+                    stage = Stage.SENDER
+                    line = await self._begin(greeted)
             except SMTPResponseException as reply:
-                return outcome_of(Stage.SENDER, reply.code, reply.message)
+                return outcome_of(stage, reply.code, reply.message)
             except (SMTPException, OSError) as error:
                 return temporary(Why.PROVIDER_UNREACHABLE, type(error).__name__)
             return await self._hand_over(line, mail.to, content)
