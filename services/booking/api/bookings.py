@@ -21,6 +21,7 @@ from services.booking.api.deps import (
     documented_write,
 )
 from services.booking.api.history_body import History, history_shown
+from services.booking.api.offered import PARTY_REASONS
 from services.booking.commands.answer import Render
 from services.booking.domain.booking import Action, Booking, Channel
 from services.booking.domain.decision import Outcome
@@ -58,7 +59,6 @@ BookingId = Annotated[UUID, Path(description="The booking.")]
 
 ADMISSION = (
     Reason.SLOT_UNKNOWN,
-    Reason.PERSON_UNKNOWN,
     Reason.NOT_ALLOWED,
     Reason.SLOT_PAST,
     Reason.BOOKING_CLOSED,
@@ -67,16 +67,7 @@ ADMISSION = (
     Reason.NOT_RELEASED,
     Reason.SLOT_FULL,
     Reason.COOLING_OFF,
-    Reason.PARTY_KIND_NOT_ACCEPTED,
-    Reason.PARTY_TOO_LARGE,
-    Reason.PARTY_WRONG_SIZE,
-    Reason.PERSON_TWICE,
-    Reason.DOCUMENT_NOT_ACCEPTED,
-    Reason.TOO_YOUNG,
-    Reason.TOO_OLD,
-    Reason.DECLARATION_MISSING,
-    Reason.DECLARATION_INVALID,
-    Reason.OUTSIDE_DISTRICT,
+    *PARTY_REASONS,
     Reason.ALREADY_BOOKED,
     Reason.CLASHES,
     Reason.LIMIT_REACHED,

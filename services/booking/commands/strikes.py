@@ -39,7 +39,7 @@ _CORRECTED = "corrected"
 
 def bring_strikes(changes: Sequence[Change]) -> bool:
     """Say whether `record` has anything to look at."""
-    return any(may_strike(change) for change in changes) or bool(list(corrected_by(changes)))
+    return any(may_strike(change) for change in changes) or bool(corrected_by(changes))
 
 
 async def record(tx: Connection, changes: Sequence[Change], facts: Facts) -> None:
