@@ -30,6 +30,7 @@ class EventType(StrEnum):
     BOOKING_CANCELLED = "yuyue.booking.cancelled.v1"
     BOOKING_CHECKED_IN = "yuyue.booking.checked_in.v1"
     BOOKING_STEP_MET = "yuyue.booking.step_met.v1"
+    BOOKING_STEP_CORRECTED = "yuyue.booking.step_corrected.v1"
     BOOKING_COMPLETED = "yuyue.booking.completed.v1"
     BOOKING_NO_SHOW = "yuyue.booking.no_show.v1"
     BOOKING_LAPSED = "yuyue.booking.lapsed.v1"

@@ -25,6 +25,7 @@ _STATE_OF: dict[EventType, str] = {
     EventType.BOOKING_CANCELLED: "cancelled",
     EventType.BOOKING_CHECKED_IN: "checked_in",
     EventType.BOOKING_STEP_MET: "checked_in",
+    EventType.BOOKING_STEP_CORRECTED: "checked_in",
     EventType.BOOKING_COMPLETED: "completed",
     EventType.BOOKING_NO_SHOW: "no_show",
     EventType.BOOKING_LAPSED: "lapsed",

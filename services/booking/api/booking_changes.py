@@ -40,6 +40,12 @@ router = strict_router(prefix="/api/v1/bookings/{booking_id:uuid}", tags=["booki
 
 StaffWriteDep = Annotated[Write, Depends(writing(*AT_WORK))]
 PersonId = Annotated[UUID, Path(description="The member of the party, as `people` names them.")]
+StepKey = Annotated[
+    str,
+    Path(
+        max_length=64, pattern=r"^[a-z0-9-]+$", description="The step, as `itinerary` names it.", examples=["andrology"]
+    ),
+]
 
 
 class NewTime(Strict):
@@ -56,6 +62,15 @@ class Correction(Strict):
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "闸机故障，未能扫码"}]})
+
+
+class StepCorrection(Strict):
+    """What was so of one step, and why the record was wrong: both stand in the history."""
+
+    attended: Annotated[bool, Field(description="Whether its people were there. 是否到场。")]
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"attended": True, "reason": "检验科扫码枪故障"}]})
 
 
 class ForeseenShown(Shown):
@@ -227,6 +242,39 @@ async def cancel_member(
         expected_version=asker.expected_version,
         person_id=person_id,
         reason=None if wish is None else wish.reason,
+    )
+    return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
+
+
+@router.post(
+    "/steps/{step}/correction",
+    summary="更正步骤记录 Correct one step of an itinerary",
+    response_model=BookingShown,
+    **documented_write(
+        *LIFE,
+        Reason.STEP_UNKNOWN,
+        Reason.STEP_MET,
+        Reason.STEP_NOT_MET,
+        Reason.STEP_NOT_OVER,
+        Reason.TOO_LATE_TO_CORRECT,
+        if_match=True,
+    ),
+)
+async def correct_step(booking_id: BookingId, step: StepKey, wish: StepCorrection, asker: StaffWriteDep) -> Response:
+    """The staff of a step's venue say that its people were there after all, or that they were not, and why. 更正步骤记录。
+
+    Within seven days of the visit. Who was at one step has come: a no-show is taken back, and its strike with it. Where the
+    only step that was met is taken back, the booking is confirmed again, and becomes a no-show soon after its last door has
+    closed. 行程中只要到过一步即视为到场；唯一的签到被撤销后，按未到处理。
+    """
+    request = Alter(
+        actor=asker.actor,
+        key=asker.key,
+        booking_id=booking_id,
+        action=Action.CORRECT_STEP if wish.attended else Action.TAKE_BACK_STEP,
+        expected_version=asker.expected_version,
+        reason=wish.reason,
+        step=step,
     )
     return (await asker.parts.desk.ask(request, rendering(asker, 200))).response()
 

@@ -26,7 +26,7 @@ class ChangeShown(Shown):
         ),
     ]
     reason: str | None
-    step: Annotated[str | None, Field(description="Which step of an itinerary was checked in.")] = None
+    step: Annotated[str | None, Field(description="Which step of an itinerary was checked in, or corrected.")] = None
 
 
 class History(Shown):

@@ -3,12 +3,12 @@
 Whether the state allows it is the lifecycle's question (`booking.LIFECYCLE`); who may do it, and when, is asked here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from services.booking.domain.attendance import Door, in_window, meet, visit_window
+from services.booking.domain.attendance import Door, in_window, meet, step_named, visit_window
 from services.booking.domain.booking import Action, Booking, State, next_state
 from services.booking.domain.catalogue import Catalogue, Venue
 from services.booking.domain.facts import Change, Facts
@@ -17,6 +17,7 @@ from services.booking.domain.penalty_rule import LateCancel
 from services.booking.domain.policy import CancelBy, Policy
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Alter, Move
+from services.booking.domain.step_correction import CORRECTIONS, attended, correction_of, taken_back
 from services.booking.domain.waitlist_offer import last_answer, until_after_hearing
 from services.booking.domain.zone import at_local, local_day
 from shared.refusal import Refused
@@ -138,12 +139,15 @@ def _may_see(request: Alter | Move, booking: Booking, facts: Facts) -> bool:
 def _as_whole(request: Alter, booking: Booking) -> Alter:
     """Return the request to cancel the booking, where the last member of its party is to leave.
 
-    And the one to check another step in, where the party of an itinerary has come to one already.
+    And the one to check another step in, where the party of an itinerary has come to one already; and what the correction of
+    a step is to the whole.
     """
     if request.action is Action.CANCEL_MEMBER and booking.person_ids == (request.person_id,):
         return replace(request, action=Action.CANCEL)
     if request.action is Action.CHECK_IN and booking.course is not None and booking.state is State.CHECKED_IN:
         return replace(request, action=Action.CHECK_IN_STEP)
+    if request.action in CORRECTIONS:
+        return replace(request, action=correction_of(booking, request.step, request.action))
     return request
 
 
@@ -197,13 +201,38 @@ def _cancel_member(case: _Case) -> Booking:
 
 
 def _correct(case: _Case) -> Booking:
-    """Staff say that whoever was marked as absent was there: a person's word, so never the sweep's."""
-    if case.request.actor.role == "system" or not case.by_venue:
+    """Staff say that whoever was marked as absent was there, or at one step of an itinerary."""
+    if case.request.step is not None:
+        return _correct_step(case)
+    if case.booking.state is not State.NO_SHOW:
+        raise Refused(Reason.WRONG_STATE, state=case.booking.state.value, action=case.request.action.value)
+    _may_correct(case, case.venue_ids)
+    return case.booking
+
+
+def _correct_step(case: _Case) -> Booking:
+    _may_correct(case, _venue_of_step(case))
+    return attended(case.booking, case.request.step, case.catalogue, case.now)
+
+
+def _take_back(case: _Case) -> Booking:
+    _may_correct(case, _venue_of_step(case))
+    return taken_back(case.booking, case.request.step)
+
+
+def _may_correct(case: _Case, venue_ids: Iterable[str]) -> None:
+    """Let pass who works at one of these venues, for a while after the visit: a person's word, so never the sweep's."""
+    if case.request.actor.role == "system" or not any(map(case.request.actor.serves, venue_ids)):
         raise Refused(Reason.NOT_ALLOWED)
     until = case.booking.ends_at + CORRECTED_WITHIN
     if case.now > until:
         raise Refused(Reason.TOO_LATE_TO_CORRECT, correctable_until=until)
-    return case.booking
+
+
+def _venue_of_step(case: _Case) -> tuple[str]:
+    """Return where a step is: who works at another one's door knows nothing of it."""
+    step = step_named(case.booking, case.request.step)
+    return (case.catalogue.services[step.service_id].venue_id,)
 
 
 def _check_in(case: _Case) -> Booking:
@@ -252,6 +281,9 @@ _RULE_OF: Mapping[Action, Callable[[_Case], Booking]] = MappingProxyType(
         Action.COMPLETE: _complete,
         Action.MARK_NO_SHOW: _mark_no_show,
         Action.CORRECT: _correct,
+        Action.CORRECT_STEP: _correct_step,
+        Action.TAKE_BACK_STEP: _take_back,
+        Action.TAKE_BACK: _take_back,
     }
 )
 """What an action asks beyond the lifecycle; lapsing asks nothing more."""

@@ -70,8 +70,25 @@ def meet(booking: Booking, door: Door, catalogue: Catalogue, now: datetime) -> B
     if step.met_at is not None:
         raise Refused(Reason.STEP_MET, step=step.key, met_at=step.met_at)
     in_window(step_window(step, catalogue), now)
-    met = tuple(replace(one, met_at=now) if one.key == step.key else one for one in booking.course.steps)
-    return replace(booking, course=replace(booking.course, steps=met))
+    return with_step(booking, replace(step, met_at=now))
+
+
+def step_named(booking: Booking, key: str | None) -> Step:
+    """Return a step of an itinerary by its name.
+
+    Raises:
+        Refused: `step_unknown`; an ordinary booking has none.
+    """
+    if booking.course is None:
+        raise Refused(Reason.STEP_UNKNOWN)
+    return _among(booking.course.steps, key, field=None)
+
+
+def with_step(booking: Booking, changed: Step) -> Booking:
+    """Return the itinerary with this step in the place of the one of its name."""
+    assert booking.course is not None
+    steps = tuple(changed if one.key == changed.key else one for one in booking.course.steps)
+    return replace(booking, course=replace(booking.course, steps=steps))
 
 
 def is_missed(step: Step, catalogue: Catalogue, now: datetime) -> bool:
@@ -121,12 +138,17 @@ def _at_this_door(course: Course, door: Door, catalogue: Catalogue, now: datetim
 
 
 def _named(key: str, steps: Sequence[Step], here: Sequence[Step], catalogue: Catalogue) -> Step:
-    found = [step for step in steps if step.key == key]
-    if not found:
-        raise Refused(Reason.STEP_UNKNOWN, field="/step", steps=", ".join(step.key for step in steps))
-    if found[0] not in here:
-        raise _wrong_venue(found[0], catalogue)
-    return found[0]
+    found = _among(steps, key, field="/step")
+    if found not in here:
+        raise _wrong_venue(found, catalogue)
+    return found
+
+
+def _among(steps: Sequence[Step], key: str | None, *, field: str | None) -> Step:
+    found = next((step for step in steps if step.key == key), None)
+    if found is None:
+        raise Refused(Reason.STEP_UNKNOWN, field=field, steps=", ".join(step.key for step in steps))
+    return found
 
 
 def _elsewhere(steps: Sequence[Step], catalogue: Catalogue, now: datetime) -> Refused:

@@ -7,7 +7,8 @@
 
 A booking that is moved to another time stays what it was, held or confirmed: same id, same reference, next version.
 So does one that a member of its party leaves; when the last one leaves, it is cancelled. A no-show that staff correct
-goes back to checked in, and from there is completed as any visit that is over.
+goes back to checked in, and from there is completed as any visit that is over. Of an itinerary they correct single steps,
+also when it is over; if none is left that its party came to, it is confirmed again (`step_correction`).
 
 A booking claims places in slots for people. A claim is live unless its booking was cancelled or lapsed: a place that
 was used, or that nobody came for, stays taken. The places of a slot's live claims, and its walk-ins, are its `taken`.
@@ -51,6 +52,9 @@ class Action(StrEnum):
     COMPLETE = "complete"
     MARK_NO_SHOW = "mark_no_show"
     CORRECT = "correct"
+    CORRECT_STEP = "correct_step"
+    TAKE_BACK_STEP = "take_back_step"
+    TAKE_BACK = "take_back"
 
 
 class Channel(StrEnum):
@@ -78,9 +82,20 @@ LIFECYCLE: Mapping[State, Mapping[Action, State]] = MappingProxyType(
             Action.CANCEL: State.CANCELLED,
             Action.CANCEL_MEMBER: State.CONFIRMED,
             Action.MARK_NO_SHOW: State.NO_SHOW,
+            Action.CORRECT: State.CHECKED_IN,
         },
-        State.CHECKED_IN: {Action.CHECK_IN_STEP: State.CHECKED_IN, Action.COMPLETE: State.COMPLETED},
-        State.COMPLETED: {},
+        State.CHECKED_IN: {
+            Action.CHECK_IN_STEP: State.CHECKED_IN,
+            Action.COMPLETE: State.COMPLETED,
+            Action.CORRECT_STEP: State.CHECKED_IN,
+            Action.TAKE_BACK_STEP: State.CHECKED_IN,
+            Action.TAKE_BACK: State.CONFIRMED,
+        },
+        State.COMPLETED: {
+            Action.CORRECT_STEP: State.COMPLETED,
+            Action.TAKE_BACK_STEP: State.COMPLETED,
+            Action.TAKE_BACK: State.CONFIRMED,
+        },
         State.CANCELLED: {},
         State.NO_SHOW: {Action.CORRECT: State.CHECKED_IN},
         State.LAPSED: {},
@@ -110,10 +125,13 @@ EVENT_OF_ACTION: Mapping[str, EventType] = MappingProxyType(
         Action.MOVE.value: EventType.BOOKING_MOVED,
         Action.CANCEL_MEMBER.value: EventType.BOOKING_PARTY_CHANGED,
         Action.CHECK_IN_STEP.value: EventType.BOOKING_STEP_MET,
+        Action.CORRECT_STEP.value: EventType.BOOKING_STEP_CORRECTED,
+        Action.TAKE_BACK_STEP.value: EventType.BOOKING_STEP_CORRECTED,
+        Action.TAKE_BACK.value: EventType.BOOKING_STEP_CORRECTED,
         "offer": EventType.WAITLIST_OFFERED,
     }
 )
-"""Events of actions that leave the state as it is and still are news; they go before the state's own."""
+"""Events of actions whose news is not the state that they lead to; they go before the state's own."""
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -129,7 +147,7 @@ class Claim:
 class Step:
     """What an itinerary does in one slot, and who takes part; `key` is the step's name in the definition.
 
-    `met_at` is when its people were checked in to it, None where they have not been.
+    `met_at` is when its people were checked in to it, None where they have not been; staff may put it right later.
     """
 
     key: str

@@ -85,6 +85,8 @@ class Reason(StrEnum):
     STEP_UNFIT = "step_unfit"
     STEP_UNKNOWN = "step_unknown"
     STEP_MET = "step_met"
+    STEP_NOT_MET = "step_not_met"
+    STEP_NOT_OVER = "step_not_over"
     # penalties
     BARRED = "barred"
     PENALTY_UNKNOWN = "penalty_unknown"

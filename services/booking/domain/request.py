@@ -83,7 +83,7 @@ class Alter:
     """Do `action` to a booking. `expected_version` is what the asker last saw; `venue_id` the door where staff stand.
 
     `person_id` is the member of the party whom `cancel_member` is about; `heard_at` is when the message of an offer arrived
-    that is to stand for longer because of it. `step` is the step of an itinerary that a door checks in, where staff name it.
+    that is to stand for longer because of it. `step` is the step of an itinerary that a door checks in, where staff name it, or that is corrected.
     """
 
     actor: Actor

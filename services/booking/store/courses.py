@@ -62,11 +62,12 @@ _SPAN = text(
     " CAST(:service_id AS text[]), CAST(:starts_at AS timestamptz[]), CAST(:ends_at AS timestamptz[]))"
     " AS given(id, itinerary_id, dates, slot_id, service_id, starts_at, ends_at) WHERE b.id = given.id"
 )
-_MET: Final = {"booking_id": "uuid", "version": "integer", "step": "text", "at": "timestamptz"}
+_MET: Final = {"booking_id": "uuid", "version": "integer", "step": "text", "at": "timestamptz", "last": "boolean"}
 _MEET = text(
     "WITH given AS MATERIALIZED (SELECT * FROM unnest("  # noqa: S608 - our own columns
     f"{', '.join(f'CAST(:{column} AS {kind}[])' for column, kind in _MET.items())}) AS given({', '.join(_MET)})),"
-    " met AS (UPDATE claims c SET met_at = given.at FROM given WHERE c.booking_id = given.booking_id AND c.step = given.step)"
+    " met AS (UPDATE claims c SET met_at = given.at FROM given"
+    " WHERE given.last AND c.booking_id = given.booking_id AND c.step = given.step)"
     " UPDATE history h SET step = given.step FROM given WHERE h.booking_id = given.booking_id AND h.version = given.version"
 )
 _GIVE_UP = text("DELETE FROM claims WHERE booking_id = ANY(CAST(:booking_ids AS uuid[]))")
@@ -119,10 +120,16 @@ async def keep_steps(tx: AsyncConnection, bookings: Sequence[Booking]) -> None:
 
 
 async def meet_steps(tx: AsyncConnection, changes: Iterable[Change]) -> None:
-    """Write down, in the claims and in the history that is there already, which steps were met by these changes."""
+    """Write down, in the claims and in the history that is there already, which steps were met or taken back by these changes.
+
+    A claim is written once, as it ends.
+    """
     rows = [row for change in changes for row in _met_rows(change)]
-    if rows:
-        await tx.execute(_MEET, dict(zip(_MET, zip(*rows, strict=True), strict=True)))
+    if not rows:
+        return
+    last = {(booking_id, step): version for booking_id, version, step, _ in rows}
+    given = [(*row, last[row[0], row[2]] == row[1]) for row in rows]
+    await tx.execute(_MEET, dict(zip(_MET, zip(*given, strict=True), strict=True)))
 
 
 def _met_rows(change: Change) -> list[tuple[Any, ...]]:

@@ -95,7 +95,7 @@ history = Table(
     Column("actor_id", Uuid, nullable=True),
     Column("actor_role", Text, nullable=False),
     Column("reason", Text, nullable=True),
-    Column("step", Text, nullable=True, comment="Which step of an itinerary was checked in."),
+    Column("step", Text, nullable=True, comment="Which step of an itinerary was checked in, or corrected."),
     comment="Every change of every booking: who, when, why.",
 )
 

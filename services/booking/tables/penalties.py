@@ -37,7 +37,7 @@ strikes = Table(
     Column("venue_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
     CheckConstraint("act IN ('no_show', 'cancel')", name="act_known"),
-    Index("strikes_one_each", "booking_id", "person_id", unique=True),
+    Index("strikes_one_each", "booking_id", "person_id", "version", unique=True),
     Index("strikes_of_person", "person_id", "at"),
     comment="Who did not come or cancelled late: a row each, never changed.",
 )

@@ -271,6 +271,37 @@ async def test_the_door_knows_it_by_any_of_its_steps(api: Caller) -> None:
     shown = read(BookingShown, await staff.get(paths))
     assert shown.itinerary is not None
     assert {one.step: one.missed for one in shown.itinerary.steps} == {HER: True, HIM: True, BOTH: False}
+    await correct_steps(staff, paths)
+
+
+async def correct_steps(staff: Caller, path: str) -> None:
+    """She was there after all, and nobody was at the joint step."""
+    key = str(uuid4())
+    her, both = (f"{path}/steps/{step}/correction" for step in (HER, BOTH))
+    problem(await staff.post(her, {"attended": True, "reason": ""}), 422, "invalid_request")
+    answer = await staff.post(her, {"attended": True, "reason": "扫码枪故障"}, key=key)
+    shown = read(BookingShown, answer)
+    assert shown.itinerary is not None
+    steps = {one.step: one for one in shown.itinerary.steps}
+    assert (shown.state.value, shown.version, answer.headers["etag"]) == ("checked_in", 3, '"3"')
+    assert (steps[HER].met_at, steps[HER].missed) == (steps[HER].starts_at, False)
+    assert steps[BOTH].out_of_order == [HIM], "what was told at the door is told anew"
+    assert (await staff.post(her, {"attended": True, "reason": "扫码枪故障"}, key=key)).content == answer.content
+    again = problem(await staff.post(her, {"attended": True, "reason": "扫码枪故障"}), 409, "step_met")
+    assert again["met_at"] == steps[HER].starts_at.isoformat()
+    wish = {"attended": False, "reason": "误扫他人预约码"}
+    sent = {**staff.headers, "idempotency-key": f'"{uuid4()}"', "if-match": '"2"'}
+    problem(await staff.client.post(both, json=wish, headers=sent), 412, "stale_version")
+    assert read(BookingShown, await staff.post(both, wish)).state.value == "checked_in", "she came"
+    gone = read(BookingShown, await staff.post(her, wish))
+    assert (gone.state.value, gone.reason) == ("confirmed", "误扫他人预约码")
+    problem(await staff.post(her, wish), 409, "step_not_met")
+    told = (await staff.get(f"{path}/history")).json()["items"][2:]
+    assert [(one["action"], one["step"], one["by"], one["reason"]) for one in told] == [
+        ("correct_step", HER, "staff", "扫码枪故障"),
+        ("take_back_step", BOTH, "staff", "误扫他人预约码"),
+        ("take_back", HER, "staff", "误扫他人预约码"),
+    ]
 
 
 async def test_what_is_missing_or_not_known_is_named(api: Caller) -> None:

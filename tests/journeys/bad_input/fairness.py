@@ -82,6 +82,24 @@ def nothing(_body: dict[str, Any]) -> None:
     """The wish is as it should be."""
 
 
+def corrected(step: str = "entry", *, who: str = "staff", attended: bool | None = True, **body: Any) -> Arrange:
+    """Somebody corrects a step of a visit that is still to come."""
+
+    async def arrange(stage: Stage) -> Ask:
+        made = await (await visit(nothing)(stage)).send()
+        wish = {"attended": attended, "reason": "扫码枪故障"} | body
+        path = f"/api/v1/bookings/{made.json()['id']}/steps/{step}/correction"
+        return Ask(who=getattr(stage, who), method="POST", path=path, body=wish)
+
+    return arrange
+
+
+async def corrects_no_itinerary(stage: Stage) -> Ask:
+    booked = await stage.booked(await stage.slot())
+    path = f"/api/v1/bookings/{booked['id']}/steps/entry/correction"
+    return Ask(who=stage.staff, method="POST", path=path, body={"attended": True, "reason": "扫码枪故障"})
+
+
 def moved(whole: bool) -> Arrange:
     """Wang moves an ordinary booking as if it were a visit; or a visit as if it were an ordinary booking."""
 
@@ -174,6 +192,15 @@ CASES = [
     Case("an itinerary in the wrong order", 409, R.STEP_UNFIT, visit(nothing, minutes=-60), "/steps/0/slot_id"),
     Case("an itinerary without time in between", 409, R.STEP_UNFIT, visit(nothing, minutes=30), "/steps/1/slot_id"),
     Case("an itinerary for somebody unknown", 404, R.PERSON_UNKNOWN, visit(lambda body: body["people"].update(guest=unknown_id())), "/people/guest"),
+    Case("correcting a step whose door is still open", 409, R.STEP_NOT_OVER, corrected(), facts={"over_at": "2026-11-25T17:00:00+08:00"}),
+    Case("taking a step back that nobody met", 409, R.STEP_NOT_MET, corrected(attended=False)),
+    Case("correcting a step that there is not", 422, R.STEP_UNKNOWN, corrected("dinner"), facts={"steps": "entry, tour"}),
+    Case("correcting a step that has no name", 422, R.INVALID_REQUEST, corrected("%E6%99%9A"), fault="string_pattern_mismatch"),
+    Case("correcting a step of an ordinary booking", 422, R.STEP_UNKNOWN, corrects_no_itinerary),
+    Case("correcting a step without a reason", 422, R.INVALID_REQUEST, corrected(reason=""), "/reason", "string_too_short"),
+    Case("correcting a step without saying how it was", 422, R.INVALID_REQUEST, corrected(attended=None), "/attended", "bool_type"),
+    Case("correcting a step as the booker", 403, R.NOT_ALLOWED, corrected(who="wang")),
+    Case("correcting a step of another museum", 404, R.BOOKING_UNKNOWN, corrected(who="staff_elsewhere")),
     Case("an ordinary booking moved as an itinerary", 409, R.NO_ITINERARY, moved(whole=True)),
     Case("an itinerary moved as an ordinary booking", 409, R.ITINERARY_WHOLE, moved(whole=False)),
 

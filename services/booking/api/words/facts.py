@@ -55,6 +55,7 @@ FACTS: Mapping[str, Fact] = {
     "open_seasons": Fact("hours asked for that are not settled", 3),
     "opens_at": Fact("when check-in, or a draw, opens", datetime(2026, 11, 28, 16, 0, tzinfo=SHANGHAI)),
     "options": Fact("the answers that are accepted, separated by commas", "yes, no"),
+    "over_at": Fact("until when the step's door checks in", datetime(2026, 11, 28, 17, 0, tzinfo=SHANGHAI)),
     "penalty_id": Fact("the penalty, to appeal against", "01936f2e-7c1a-5def-8a3b-5d4c3b2a1910"),
     "person_id": Fact("the saved person", "01936f2e-7c1a-7def-8a3b-5d4c3b2a1909"),
     "places_asked": Fact("places that the party needs", 3),
@@ -106,6 +107,9 @@ VOCABULARY: Mapping[str, Words] = {
     "check_in_step": Words("签到", "check in"),
     "complete": Words("办结", "complete"),
     "correct": Words("更正", "correct"),
+    "correct_step": Words("更正步骤", "correct a step of"),
+    "take_back_step": Words("撤销步骤签到", "take back a step of"),
+    "take_back": Words("撤销签到", "take back the check-in of"),
     "mark_no_show": Words("记为未到", "record a no-show for"),
     # parties
     "one_person": Words("个人", "one person"),

@@ -53,6 +53,18 @@ ITINERARIES: Mapping[Reason, ProblemText] = {
         "此步骤已于 {met_at} 签到。",
         "This step was checked in on {met_at}.",
     ),
+    Reason.STEP_NOT_MET: text(
+        409,
+        ("尚未签到", "Not checked in"),
+        "此步骤没有签到记录，无需撤销。",
+        "Nobody was checked in to this step; there is nothing to take back.",
+    ),
+    Reason.STEP_NOT_OVER: text(
+        409,
+        ("尚可签到", "Not over yet"),
+        "此步骤在 {over_at} 之前仍可在现场签到，请直接签到，不必更正。",
+        "The door of this step checks in until {over_at}. Check its people in there instead of correcting the record.",
+    ),
 }
 
 MISFITS: Mapping[str, Words] = {
