@@ -37,7 +37,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, Insert, insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeEngine
@@ -67,7 +67,7 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("type", Text, nullable=False),
         Column("subject", Uuid, nullable=False),
         Column("occurred_at", DateTime(timezone=True), nullable=False),
-        Column("data", JSONB, nullable=False),
+        Column("data", JSON, nullable=False, comment="As it was written; JSONB would be taken apart to be stored."),
         Column("number", BigInteger, unique=True),
     )
     Index("ix_outbox_unnumbered", table.c.sequence, postgresql_where=table.c.number.is_(None))
@@ -87,7 +87,7 @@ def relay_table(metadata: MetaData) -> Table:
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """Return `event` as values for the outbox; `data` is JSON text, to be cast to jsonb by the statement."""
+    """Return `event` as values for the outbox; `data` is JSON text, to be cast to JSON by the statement."""
     return {
         "id": event.id,
         "type": event.type.value,

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,8 +24,8 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.reference import RANDOM_BYTES, new_reference
 from services.booking.domain.request import Actor, Alter, Book, Key
 from services.booking.domain.slot import Slot
-from services.booking.store.gathering import gather_locked
-from services.booking.store.locking import LOCK_NOTHING, Wanted, take_locks
+from services.booking.store.gathering import lock_and_gather
+from services.booking.store.locking import LOCK_NOTHING, Wanted
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
 from shared.db import create_engine
@@ -101,21 +100,25 @@ async def test_a_rush_sells_exactly_what_there_is(city: City) -> None:
     assert await states(city.engine) == {"confirmed": 50}
 
 
-async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_locks_first(city: City) -> None:
+async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_locks_first(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slots = [make.slot(starts_at=make.slot().starts_at + timedelta(hours=n), capacity=5) for n in range(6)]
     slots = [replace(one, ends_at=one.starts_at + timedelta(minutes=30), bookable_from=make.NOW) for one in slots]
     await world.put_slots(city.engine, *slots)
     residents = await world.put_residents(city.engine, 40)
     locking, at_once, flights = 0, 0, 0
 
-    async def lock(tx: AsyncConnection, wanted: Wanted) -> None:
+    async def gather(*given: Any) -> Any:
         nonlocal locking, at_once, flights
         locking += 1
         at_once, flights = max(at_once, locking), max(flights, len(desk._flights))
-        await take_locks(tx, wanted)
+        found = await lock_and_gather(*given)
         locking -= 1
+        return found
 
-    desk = city.another(lock=lock)
+    monkeypatch.setattr(desk_module, "lock_and_gather", gather)
+    desk = city.another()
     for slot in slots:
         asked = []
         for one in residents:
@@ -127,7 +130,7 @@ async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_lo
     await desk.close()
 
 
-async def test_batches_beside_each_other_are_of_even_size(city: City) -> None:
+async def test_batches_beside_each_other_are_of_even_size(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of whoever is here rides in each; three who come late do not fly alone beside twenty."""
     slot = make.slot(capacity=50)
     await world.put_slots(city.engine, slot)
@@ -135,14 +138,16 @@ async def test_batches_beside_each_other_are_of_even_size(city: City) -> None:
     sizes: list[int] = []
     late: list[asyncio.Task[Answer]] = []
 
-    async def lock(tx: AsyncConnection, wanted: Wanted) -> None:
+    async def gather(tx: AsyncConnection, wanted: Wanted, *given: Any) -> Any:
         sizes.append(len(wanted.people))
-        await take_locks(tx, wanted)
+        found = await lock_and_gather(tx, wanted, *given)
         if len(sizes) == 2:  # the second batch has waited for the first one's locks, and is alone now
             late.extend(asyncio.create_task(desk.ask(wish(one, slot), render)) for one in residents[40:])
             await asyncio.sleep(0)
+        return found
 
-    desk = city.another(lock=lock)
+    monkeypatch.setattr(desk_module, "lock_and_gather", gather)
+    desk = city.another()
     answers = await asyncio.gather(*(desk.ask(wish(one, slot), render) for one in residents[:40]))
     answers += await asyncio.gather(*late)
     assert [answer.status for answer in answers] == [201] * 43
@@ -174,8 +179,7 @@ async def test_two_desks_and_one_last_place(city: City) -> None:
 
 async def test_without_the_lock_the_database_still_refuses_to_oversell(city: City) -> None:
     """The first control: with the lock out, only the constraint stands between two desks and one place."""
-    unlocked = partial(take_locks, statement=LOCK_NOTHING)
-    desks = city.another(lock=unlocked), city.another(lock=unlocked)
+    desks = city.another(lock=LOCK_NOTHING), city.another(lock=LOCK_NOTHING)
     assert await race(city, desks, 40) == [(1, 1)] * 40
     assert await world.audit(city.engine) == CLEAN
 
@@ -184,8 +188,7 @@ async def test_the_control_oversells_without_lock_and_constraint(city: City) -> 
     """The second control: this is what the race looks like when nothing guards it, so the race test can fail."""
     async with city.engine.begin() as tx:
         await tx.execute(text("ALTER TABLE slots DROP CONSTRAINT ck_slots_never_above_capacity"))
-    unlocked = partial(take_locks, statement=LOCK_NOTHING)
-    desks = city.another(lock=unlocked), city.another(lock=unlocked)
+    desks = city.another(lock=LOCK_NOTHING), city.another(lock=LOCK_NOTHING)
     results = await race(city, desks, 100)
     assert (2, 0) in results
     assert (await world.audit(city.engine))["oversold"] > 0
@@ -372,17 +375,15 @@ async def test_who_is_read_while_a_batch_is_in_flight_rides_in_one_batch(
     sizes: list[int] = []
     flying, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def lock(tx: AsyncConnection, wanted: Wanted) -> None:
+    async def gather(tx: AsyncConnection, wanted: Wanted, *given: Any) -> Any:
         sizes.append(len(wanted.people))
-        await take_locks(tx, wanted)
-
-    async def gather(*given: Any) -> Any:
+        found = await lock_and_gather(tx, wanted, *given)
         flying.set()
         await goes_on.wait()
-        return await gather_locked(*given)
+        return found
 
-    monkeypatch.setattr(desk_module, "gather_locked", gather)
-    desk = city.another(lock=lock)
+    monkeypatch.setattr(desk_module, "lock_and_gather", gather)
+    desk = city.another()
     asked = [asyncio.create_task(desk.ask(wish(residents[0], slot), render))]
     await flying.wait()
     for one in residents[1:]:
@@ -405,15 +406,15 @@ async def test_where_a_booking_has_changed_meanwhile_each_of_the_batch_is_served
     ids = [UUID(answer.body.decode()) for answer in booked]
     sizes: list[int] = []
 
-    async def gather(tx: AsyncConnection, wanted: Wanted, facts: Any) -> Any:
+    async def gather(tx: AsyncConnection, wanted: Wanted, *given: Any) -> Any:
         sizes.append(len(wanted.booking_ids))
-        found = await gather_locked(tx, wanted, facts)
+        found = await lock_and_gather(tx, wanted, *given)
         if len(sizes) == 1:
             async with city.engine.begin() as other:
                 await other.execute(text("UPDATE bookings SET version = version + 1 WHERE id = :id"), {"id": ids[0]})
         return found
 
-    monkeypatch.setattr(desk_module, "gather_locked", gather)
+    monkeypatch.setattr(desk_module, "lock_and_gather", gather)
     cancels = [
         Alter(actor=Actor(one.account_id, "resident"), key=None, booking_id=booking_id, action=Action.CANCEL)
         for one, booking_id in zip(residents, ids, strict=True)

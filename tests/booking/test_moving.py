@@ -24,7 +24,6 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Move
 from services.booking.domain.slot import Slot
 from services.booking.store.keeping import keep_and_commit
-from services.booking.store.locking import take_locks
 from shared.clock import SettableClock
 from shared.db import create_engine, driver_of
 from shared.refusal import Refused
@@ -248,9 +247,10 @@ async def sever(tx: Any, engine: AsyncEngine) -> None:
 
 
 BREAKS = {
-    "before the lock": ("lock", 1, Reason.BUSY),
-    "after the lock": ("gather_locked", 1, Reason.BUSY),
-    "within gathering": ("gather_locked", 2, Reason.BUSY),
+    "before anything": ("lock_and_gather", 1, Reason.BUSY),
+    "before the lock": ("lock_and_gather", 2, Reason.BUSY),
+    "after the lock": ("lock_and_gather", 3, Reason.BUSY),
+    "within gathering": ("lock_and_gather", 4, Reason.BUSY),
     "before the old place is released": ("keep_and_commit", 1, Reason.BUSY),
     "before the new place is taken": ("keep_and_commit", 2, Reason.BUSY),
     "before the rest is kept and committed": ("keep_and_commit", 3, Reason.UNCERTAIN),
@@ -267,28 +267,22 @@ async def test_a_connection_lost_at_any_step_leaves_the_old_place_or_the_new_one
     await world.put_slots(city.engine, old, new)
     (resident,) = await world.put_residents(city.engine, 1)
     booked = await city.desk.ask(wish(resident, old), render)
-    lock: Step = take_locks
-    if name in {"lock", "gather_locked", "keep_and_commit"}:
-        step: Step = lock if name == "lock" else getattr(desk_module, name)
+    if name in {"lock_and_gather", "keep_and_commit"}:
+        step: Step = getattr(desk_module, name)
 
-        async def breaking(tx: Any, *given: Any) -> Any:
-            return await step(Severed(tx, statement, city.engine), *given)
+        async def breaking(tx: Any, *given: Any, **options: Any) -> Any:
+            return await step(Severed(tx, statement, city.engine), *given, **options)
 
-        if name == "lock":
-            lock = breaking
-        else:
-            monkeypatch.setattr(desk_module, name, breaking)
+        monkeypatch.setattr(desk_module, name, breaking)
     else:
         kept: Step = keep_and_commit
 
-        async def around(tx: Any, *given: Any) -> None:
-            await kept(tx, *given)
+        async def around(tx: Any, *given: Any, **options: Any) -> None:
+            await kept(tx, *given, **options)
             await sever(tx, city.engine)
 
         monkeypatch.setattr(desk_module, "keep_and_commit", around)
-    outcome = (
-        await asyncio.gather(city.another(lock=lock).ask(to(resident, booked, new), render), return_exceptions=True)
-    )[0]
+    outcome = (await asyncio.gather(city.another().ask(to(resident, booked, new), render), return_exceptions=True))[0]
     assert reason is None or (isinstance(outcome, Refused) and outcome.reason is reason), outcome
     expected = new if name == "committed" else old
     assert (await places(city.engine, booked), await audit(city.engine)) == ([expected.id], SOUND)

@@ -5,21 +5,20 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.booking.commands.catalogue_cache import CatalogueCache
-from services.booking.commands.desk import Desk, Lock
+from services.booking.commands.desk import Desk
 from services.booking.domain.decision import Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.policy import Limit, LimitScope, LimitWindow
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor, Move
 from services.booking.domain.slot import Slot
-from services.booking.store.locking import LOCK_SLOTS_ALONE, take_locks
+from services.booking.store.locking import LOCK, LOCK_SLOTS_ALONE, Lock
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id
@@ -29,7 +28,6 @@ from tests import make, world
 from tests.world import Resident
 
 ROUNDS = 25
-SLOTS_ALONE = partial(take_locks, statement=LOCK_SLOTS_ALONE)
 ONE_A_DAY = Limit(scope=LimitScope.SERVICE, window=LimitWindow.DAY, most=1)
 BOOKED = "booked"
 
@@ -52,7 +50,7 @@ def _render(outcome: Outcome, _facts: Facts) -> Answer:
 
 @pytest.fixture
 async def twins(booking_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Twins]:
-    lock: Lock = getattr(request, "param", take_locks)
+    lock: Lock = getattr(request, "param", LOCK)
     catalogue = make.catalogue(make.policy(limits=(ONE_A_DAY,)))
     engines = [create_engine(booking_url, application_name=f"test-{number}") for number in range(2)]
     await world.put_catalogue(engines[0], catalogue)
@@ -108,7 +106,7 @@ async def test_a_limit_holds_over_two_slots(twins: Twins) -> None:
     assert await fight(twins, LATER) == {(BOOKED, Reason.LIMIT_REACHED.value): ROUNDS}
 
 
-@pytest.mark.parametrize("twins", [SLOTS_ALONE], indirect=True)
+@pytest.mark.parametrize("twins", [LOCK_SLOTS_ALONE], indirect=True)
 @pytest.mark.parametrize("apart", [OVERLAPPING, LATER], ids=["clash", "limit"])
 async def test_the_control_books_both_with_the_lock_of_people_taken_out(twins: Twins, apart: timedelta) -> None:
     assert (await fight(twins, apart))[BOOKED, BOOKED] > 0

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +20,7 @@ from services.booking.domain.policy import CancelBy, PartyKind
 from services.booking.domain.request import SYSTEM, Actor, Alter, Move
 from services.booking.domain.slot import Slot
 from services.booking.store.database import Connection
-from services.booking.store.locking import LOCK_SLOTS_ALONE, take_locks
+from services.booking.store.locking import LOCK, LOCK_SLOTS_ALONE
 from services.booking.store.penalties import read_ledger
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
@@ -227,7 +226,7 @@ async def test_two_processes_that_strike_one_person_at_once_count_each_other(
         return entries
 
     monkeypatch.setattr(strikes, "read_ledger", meeting)
-    lock = take_locks if locked else partial(take_locks, statement=LOCK_SLOTS_ALONE)
+    lock = LOCK if locked else LOCK_SLOTS_ALONE
     desks = [Desk(city.engine, CatalogueCache(CITY), city.clock, lock=lock) for _ in answers]
     requests = [
         Alter(actor=SYSTEM, key=None, booking_id=UUID(answer.body.decode()), action=Action.MARK_NO_SHOW)

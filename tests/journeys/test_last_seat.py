@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -20,7 +19,7 @@ from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.main import create_app
 from services.booking.settings import BookingSettings
-from services.booking.store.locking import LOCK_NOTHING, take_locks
+from services.booking.store.locking import LOCK_NOTHING
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.http import Client
@@ -106,8 +105,7 @@ async def test_the_control_oversells_with_the_lock_taken_out(rivals: Rivals) -> 
         await tx.execute(text("ALTER TABLE slots DROP CONSTRAINT ck_slots_never_above_capacity"))
     for app in rivals.apps:
         parts: Container = app.state.container
-        unlocked = partial(take_locks, statement=LOCK_NOTHING)
-        parts.desk = Desk(rivals.engine, CatalogueCache(make.catalogue()), parts.clock, lock=unlocked)
+        parts.desk = Desk(rivals.engine, CatalogueCache(make.catalogue()), parts.clock, lock=LOCK_NOTHING)
     ends = await rivals.fight(CONTROL_ROUNDS)
     assert ends[201, 201] > 0, "without any guard both should have been confirmed at least once"
     assert (await world.audit(rivals.engine))["oversold"] == ends[201, 201]

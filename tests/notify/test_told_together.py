@@ -106,7 +106,7 @@ async def test_its_receipt_proves_each_of_them(world: Providers) -> None:
         await say(world.town, await letter(world.town), Evidence.DELIVERED)
     assert [evidence for *_, evidence in await stand(world.town)] == [Evidence.DELIVERED] * 3
     told = await world.town.rows(
-        "SELECT count(*) AS n, count(DISTINCT data -> 'booking_id') AS bookings FROM outbox"
+        "SELECT count(*) AS n, count(DISTINCT data ->> 'booking_id') AS bookings FROM outbox"
         " WHERE data ->> 'channel' = 'sms' AND data ->> 'evidence' = 'delivered'"
     )
     assert [tuple(row) for row in told] == [(3, 3)], "each booking hears of it, once"

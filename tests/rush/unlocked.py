@@ -3,7 +3,6 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -11,7 +10,7 @@ from fastapi import FastAPI
 from services.booking.api.deps import Container
 from services.booking.commands.desk import Desk
 from services.booking.main import create_app
-from services.booking.store.locking import LOCK_NOTHING, take_locks
+from services.booking.store.locking import LOCK_NOTHING
 
 
 def create_unlocked() -> FastAPI:
@@ -23,8 +22,7 @@ def create_unlocked() -> FastAPI:
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
         async with inner(application):
             parts: Container = application.state.container
-            unlocked = partial(take_locks, statement=LOCK_NOTHING)
-            parts.desk = Desk(parts.engine, parts.catalogue, parts.clock, lock=unlocked)
+            parts.desk = Desk(parts.engine, parts.catalogue, parts.clock, lock=LOCK_NOTHING)
             yield
 
     app.router.lifespan_context = lifespan

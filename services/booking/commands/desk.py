@@ -17,7 +17,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +31,6 @@ from services.booking.domain.decision import Decisions, Outcome
 from services.booking.domain.facts import Facts
 from services.booking.domain.reason import Reason
 from services.booking.domain.request import Alter, Book, Move, Request, ServeLine
-from services.booking.domain.waitlist import Line
 from services.booking.store.database import (
     Collided,
     Connection,
@@ -42,9 +41,9 @@ from services.booking.store.database import (
     commit,
     is_unavailable,
 )
-from services.booking.store.gathering import Gathered, gather_locked, nearest_free
+from services.booking.store.gathering import Gathered, lock_and_gather, nearest_free
 from services.booking.store.keeping import Answered, Ledger, keep, keep_and_commit
-from services.booking.store.locking import Wanted, take_locks
+from services.booking.store.locking import LOCK, Lock, Wanted
 from services.booking.store.waitlist import waiting_for
 from services.booking.store.waitlist_line import keep_line
 from shared.clock import Clock
@@ -59,10 +58,6 @@ FLIGHTS = 2
 
 SMALL = 16
 """A batch of fewer requests is not made even smaller: PostgreSQL would take as long for it."""
-
-Lock = Callable[[Connection, Wanted], Awaitable[None]]
-"""How slots and people are locked; see `store.locking.take_locks`."""
-
 
 secure_chance = secrets.SystemRandom().random
 """Draws evenly from 0 to 1, by nobody's guess; a test puts something else into `Desk.chance`."""
@@ -79,7 +74,7 @@ class Desk:
         catalogue: this process's copy of what is offered.
         clock: says when it is.
         limits: bounds of batch, queue and waiting.
-        lock: only the control of the race tests puts something else here.
+        lock: the statement that locks slots and people; only the controls of the race tests put another here.
     """
 
     def __init__(
@@ -89,7 +84,7 @@ class Desk:
         clock: Clock,
         limits: Limits | None = None,
         *,
-        lock: Lock = take_locks,
+        lock: Lock = LOCK,
     ) -> None:
         self._lines = Lines(engine)
         self._catalogue = catalogue
@@ -227,9 +222,9 @@ class Desk:
                 slots_before=slots_before,
                 slots_after=facts.slots,
             )
-            await _keep(tx, ledger, decisions.line, facts)
-        for asked, answer in zip(batch, answers, strict=True):
-            asked.settle(answer)
+            await _keep(tx, ledger, decisions, self._more_follows)
+            for asked, answer in zip(batch, answers, strict=True):
+                asked.settle(answer)
 
     async def _gather(self, tx: Connection, requests: Sequence[Request]) -> tuple[Facts, Gathered]:
         wanted = Wanted(
@@ -245,10 +240,9 @@ class Desk:
             moving_ids={request.booking_id for request in requests if isinstance(request, Move)},
             keys=[request.key for request in requests if request.key is not None],
         )
-        await self._lock(tx, wanted)
+        facts = Facts(now=wanted.now, catalogue=self._catalogue.current, slots={}, chance=self.chance)
+        gathered = await lock_and_gather(tx, wanted, facts, self._lock)
         self._has_locks()
-        facts = Facts(now=self._clock(), catalogue=self._catalogue.current, slots={}, chance=self.chance)
-        gathered = await gather_locked(tx, wanted, facts)
         facts.catalogue = await self._catalogue.at_version(tx, gathered.catalogue_version)
         lines = {request.slot_id: request.after for request in requests if isinstance(request, ServeLine)}
         if lines or any(slot.waited for slot in facts.slots.values()):
@@ -256,10 +250,11 @@ class Desk:
         return facts, gathered
 
 
-async def _keep(tx: Connection, ledger: Ledger, line: Line, facts: Facts) -> None:
+async def _keep(tx: Connection, ledger: Ledger, decisions: Decisions, more_follows: Callable[[], bool]) -> None:
     """Keep what was decided and what follows from it, and commit; nearly always nothing follows, and one trip does both."""
+    line, facts = decisions.line, decisions.facts
     if line.is_empty() and not ledger.is_empty() and not bring_strikes(ledger.changes):
-        await keep_and_commit(tx, ledger)
+        await keep_and_commit(tx, ledger, more_follows=more_follows())
         return
     if not ledger.is_empty():
         await keep(tx, ledger)

@@ -61,6 +61,9 @@ def sqlstate(error: DBAPIError) -> str | None:
 _PREPARED = "yuyue.prepared"
 """Where a connection remembers what is prepared on it, and under which names."""
 
+_AFRESH = "yuyue.afresh"
+"""Where it remembers that its transaction has only just begun, with the commit of the one before."""
+
 
 class Lines:
     """The connections on which the desk's batches follow one another.
@@ -77,15 +80,14 @@ class Lines:
     async def transaction(self, more_follows: Callable[[], bool]) -> AsyncIterator[Connection]:
         """Give a connection for one transaction, in which `shared.db.fetch` and SQLAlchemy's own statements run side by side.
 
-        `begin` begins it and `commit` ends it. Left without a commit it is rolled back, and a connection on which that
-        fails is thrown away.
+        `begin_and_fetch` begins it; `commit` or `run_and_commit` ends it. Left without a commit it is rolled back, and a
+        connection on which that fails is thrown away.
         """
         connection = await self._take()
         try:
             yield connection
         finally:
-            sound = await _rolled_back(connection)
-            if sound and more_follows():
+            if _info(connection).get(_AFRESH) or await _rolled_back(connection):
                 self._free.append(connection)
             else:
                 await connection.close()
@@ -95,7 +97,10 @@ class Lines:
     async def close(self) -> None:
         """Give back whatever is free."""
         while self._free:
-            await self._free.pop().close()
+            connection = self._free.pop()
+            _info(connection).pop(_AFRESH, None)
+            await _rolled_back(connection)
+            await connection.close()
 
     async def _take(self) -> Connection:
         while self._free:
@@ -106,6 +111,12 @@ class Lines:
             await connection.close()
         connection = await self._engine.connect()
         return await connection.execution_options(isolation_level="AUTOCOMMIT")  # SQLAlchemy begins and ends nothing
+
+
+def _info(connection: Connection) -> dict[str, Any]:
+    """Return what is remembered of a connection for as long as it lives."""
+    info: dict[str, Any] = connection.sync_connection.info  # type: ignore[union-attr]
+    return info
 
 
 async def _rolled_back(connection: Connection) -> bool:
@@ -120,9 +131,23 @@ async def _rolled_back(connection: Connection) -> bool:
     return not driver.is_closed()
 
 
-async def begin(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> None:
-    """Begin a transaction with `statement`, in one round trip; what it returns is dropped."""
-    await driver_of(connection).execute(f"BEGIN; {await _execute(connection, statement, binds)}")
+Call = tuple[Prepared, Mapping[str, Any]]
+"""A statement with what it is given."""
+
+
+async def begin_and_fetch(connection: Connection, first: Call, second: Call, columns: str) -> Mapping[str, Any]:
+    """Begin a transaction, run `first`, and return the row that `second` finds after it, with these `columns`.
+
+    Both travel in one round trip. Where the commit before has begun the transaction already (`run_and_commit`), there is
+    no other; else `BEGIN` is one of its own, under which nothing is locked yet.
+    """
+    driver, info = driver_of(connection), _info(connection)
+    if not info.pop(_AFRESH, False):
+        await driver.execute("BEGIN")
+    texts = await _execute(connection, *first), await _execute(connection, *second)
+    (found,) = await driver.fetch(f"SELECT * FROM one_after_the_other($1, $2) AS found({columns})", *texts)  # noqa: S608
+    row: Mapping[str, Any] = found
+    return row
 
 
 async def run(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> None:
@@ -130,8 +155,13 @@ async def run(connection: Connection, statement: Prepared, binds: Mapping[str, A
     await driver_of(connection).execute(await _execute(connection, statement, binds))
 
 
-async def run_and_commit(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> None:
+async def run_and_commit(
+    connection: Connection, statement: Prepared, binds: Mapping[str, Any], *, more_follows: bool = False
+) -> None:
     """Run `statement` as the last one of its transaction and commit, in one round trip.
+
+    Where `more_follows`, the next transaction on this connection is begun with it. It has seen and locked nothing; left
+    unused it is rolled back when the connection is given back.
 
     Raises:
         Lost: the connection broke meanwhile: nobody knows what was kept.
@@ -139,11 +169,12 @@ async def run_and_commit(connection: Connection, statement: Prepared, binds: Map
     """
     execute = await _execute(connection, statement, binds)
     try:
-        await driver_of(connection).execute(f"{execute}; COMMIT")
+        await driver_of(connection).execute(f"{execute}; COMMIT{' AND CHAIN' if more_follows else ''}")
     except DatabaseError as error:
         if _is_refusal(error):
             raise
         raise Lost from error
+    _info(connection)[_AFRESH] = more_follows
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -158,12 +189,13 @@ async def _execute(connection: Connection, statement: Prepared, binds: Mapping[s
     Several commands travel as one text (the simple protocol), which has no parameters: the statement is prepared once
     for each connection, under a name, and executed with literals.
     """
-    names = connection.sync_connection.info.setdefault(_PREPARED, {})  # type: ignore[union-attr]
+    names = _info(connection).setdefault(_PREPARED, {})
     if statement.sql not in names:
         name = f"prepared_{len(names)}"
         await driver_of(connection).execute(f"PREPARE {name} AS {statement.sql}")
         names[statement.sql] = name
-    return f"EXECUTE {names[statement.sql]}({', '.join(literal(binds[name]) for name in statement.names)})"
+    given = ", ".join(literal(binds[name]) for name in statement.names)
+    return f"EXECUTE {names[statement.sql]}" + (f"({given})" if given else "")
 
 
 async def commit(connection: Connection) -> None:

@@ -86,7 +86,8 @@ _FORGET_DOCUMENTS = text(
 
 _UNTELL = text("""
     UPDATE outbox
-    SET data = data || '{"contact": null}' || CASE WHEN data ? 'reason' THEN '{"reason": null}' ELSE '{}' END::jsonb
+    SET data = CAST(data AS jsonb) || '{"contact": null}'
+        || CASE WHEN data ->> 'reason' IS NOT NULL THEN '{"reason": null}' ELSE '{}' END::jsonb
     WHERE (data ->> 'contact' IS NOT NULL OR data ->> 'reason' IS NOT NULL) AND number IS NOT NULL
       AND data ->> 'account_id' = ANY(CAST(:accounts AS text[]))
 """)

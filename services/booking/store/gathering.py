@@ -27,10 +27,10 @@ from services.booking.store.courses import (
     claims_and_course,
     itineraries_run_out,
 )
-from services.booking.store.database import Collided
+from services.booking.store.database import Collided, begin_and_fetch
 from services.booking.store.idempotency import ANSWER_COLUMNS, ANSWERS_UNDER_KEYS, answered_of, keys_binds
 from services.booking.store.keeping import Answered
-from services.booking.store.locking import LOCKED, Wanted
+from services.booking.store.locking import LOCK, LOCKED, Lock, Wanted, locking
 from shared.db import Prepared, array_literal, fetch, prepared
 
 _SLOT_VALUES: Mapping[str, str] = {name: name for name in (one.name for one in fields(Slot)) if name != "waited"} | {
@@ -121,6 +121,12 @@ _NAMED = _UUIDS.format("slot_ids")
 FACTS = _facts(_NAMED, f"SELECT starts_at FROM slots WHERE id = ANY({_NAMED})", "NULL")  # noqa: S608 - constants
 FACTS_OF_LOCKED = _facts(LOCKED, _READ_LOCKED, "ARRAY(SELECT ROW(slot.*) FROM slot)")
 """One round trip for all that nearly every batch needs: each part is a list of rows, and costs little where it is empty."""
+_SLOT_LIST = "slots record[]"
+_FACT_LISTS = (
+    f"{_SLOT_LIST}, catalogue_version bigint, ran_out uuid[], companions record[], claims record[], accounts record[],"
+    " answers record[]"
+)
+"""The columns of their answers, for `begin_and_fetch`."""
 
 ONLINE_FREE = "capacity - taken - greatest(0, kept_counter - taken_counter) - greatest(0, kept_walk_in - taken_walk_in)"
 RELEASED_LATER = (
@@ -153,16 +159,20 @@ class Gathered:
     answers: Mapping[tuple[UUID, str], Answered]
 
 
-async def gather_locked(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
-    """Fill `facts` with the slots that `take_locks` has locked, and with what `gather` finds.
+async def lock_and_gather(tx: AsyncConnection, wanted: Wanted, facts: Facts, lock: Lock = LOCK) -> Gathered:
+    """Begin the transaction, lock what is named, and fill `facts` with the slots that are locked and what `gather` finds.
 
     Raises:
         Collided: as `gather`.
     """
+    first = locking(wanted, lock)
     if wanted.booking_ids:  # whether they still stand in these slots is asked before anything else
-        _put_slots(facts, (await fetch(tx, _LOCKED_SLOTS, {}))[0][0])
+        _put_slots(facts, (await begin_and_fetch(tx, first, (_LOCKED_SLOTS, {}), _SLOT_LIST))["slots"])
         return await gather(tx, wanted, facts)
-    return await _gather(tx, wanted, facts, FACTS_OF_LOCKED)
+    asked = _Asked((), wanted.people, {person_id for _, person_id in wanted.people}, wanted.keys)
+    found = await begin_and_fetch(tx, first, (FACTS_OF_LOCKED, _binds(asked, facts)), _FACT_LISTS)
+    _put_slots(facts, found["slots"])
+    return await _complete(tx, wanted, facts, found)
 
 
 async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
@@ -171,10 +181,6 @@ async def gather(tx: AsyncConnection, wanted: Wanted, facts: Facts) -> Gathered:
     Raises:
         Collided: a booking was moved away while its slots' locks were waited for, or an itinerary's hold ran out.
     """
-    return await _gather(tx, wanted, facts, FACTS)
-
-
-async def _gather(tx: AsyncConnection, wanted: Wanted, facts: Facts, statement: Prepared) -> Gathered:
     named = await _read_bookings(tx, wanted.booking_ids) if wanted.booking_ids else []
     bookings = _standing(named, wanted, facts.slots)
     facts.bookings = {booking.id: booking for booking in bookings}
@@ -182,7 +188,12 @@ async def _gather(tx: AsyncConnection, wanted: Wanted, facts: Facts, statement: 
         claim.person_id for one in wanted.moving_ids if one in facts.bookings for claim in facts.bookings[one].claims
     }
     asked = _Asked(bookings, wanted.people, moving.union(person_id for _, person_id in wanted.people), wanted.keys)
-    found = await _read_facts(tx, asked, facts, statement)
+    return await _complete(tx, wanted, facts, await _read_facts(tx, asked, facts))
+
+
+async def _complete(tx: AsyncConnection, wanted: Wanted, facts: Facts, found: Mapping[str, Any]) -> Gathered:
+    """Put what was `found` into `facts`, and the holds that have run out with it."""
+    _put(facts, found)
     if found["ran_out"]:
         await _add_holds_that_ran_out(tx, found["ran_out"], wanted, facts)
     for booking in facts.bookings.values():
@@ -202,14 +213,16 @@ class _Asked:
     keys: Sequence[Key] = ()
 
 
-async def _read_facts(
-    tx: AsyncConnection, asked: _Asked, facts: Facts, statement: Prepared = FACTS
-) -> Mapping[str, Any]:
-    """Add to `facts` what `statement` finds, and return its record."""
+async def _read_facts(tx: AsyncConnection, asked: _Asked, facts: Facts) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (await fetch(tx, FACTS, _binds(asked, facts)))[0]
+    return found
+
+
+def _binds(asked: _Asked, facts: Facts) -> Mapping[str, Any]:
     owners = {booking.account_id for booking in asked.bookings}
     pairs = {(booking.account_id, claim.person_id) for booking in asked.bookings for claim in booking.claims}
     pairs.update(asked.people)
-    binds = {
+    return {
         "slot_ids": array_literal(list(facts.slots)),
         "booking_ids": array_literal(list(facts.bookings)),
         "account_ids": array_literal([account_id for account_id, _ in pairs]),
@@ -219,16 +232,16 @@ async def _read_facts(
         "now": facts.now,
         **keys_binds(asked.keys),
     }
-    found: Mapping[str, Any] = (await fetch(tx, statement, binds))[0]
-    if found["slots"] is not None:
-        _put_slots(facts, found["slots"])
+
+
+def _put(facts: Facts, found: Mapping[str, Any]) -> None:
+    """Add to `facts` who was found, what they have elsewhere, and their accounts."""
     for account_id, *companion in found["companions"]:
         facts.companions[account_id, companion[0]] = _companion(companion)
     for person_id, *claim in found["claims"]:
         facts.claims.setdefault(person_id, []).append(LiveClaim(**dict(zip(_CLAIM_FIELDS, claim, strict=True))))
     for account_id, contact, held in found["accounts"]:
         facts.contacts[account_id], facts.held[account_id] = contact, held
-    return found
 
 
 async def gather_people(tx: AsyncConnection, people: Collection[tuple[UUID, UUID]], facts: Facts) -> None:
@@ -242,7 +255,7 @@ async def gather_people(tx: AsyncConnection, people: Collection[tuple[UUID, UUID
     for person_id in claimants:
         facts.claims.pop(person_id, None)
     held = dict(facts.held)
-    await _read_facts(tx, _Asked((), people, claimants), facts)
+    _put(facts, await _read_facts(tx, _Asked((), people, claimants), facts))
     facts.held |= held
 
 
@@ -252,7 +265,7 @@ async def _add_holds_that_ran_out(
     """Add to `facts` the holds on locked slots that have run out, with whom they belong to."""
     bookings = _standing(await _read_bookings(tx, booking_ids), wanted, facts.slots)
     facts.bookings |= {booking.id: booking for booking in bookings}
-    await _read_facts(tx, _Asked(bookings), facts)
+    _put(facts, await _read_facts(tx, _Asked(bookings), facts))
 
 
 async def _read_bookings(tx: AsyncConnection, booking_ids: Collection[UUID]) -> list[Booking]:

@@ -18,7 +18,7 @@ from services.booking.domain.request import Key, WalkIns
 from services.booking.domain.slot import Slot
 from services.booking.store.courses import keep_steps, meet_steps
 from services.booking.store.database import commit, run, run_and_commit
-from services.booking.store.parts import columns, given, names
+from services.booking.store.parts import DOCUMENT, columns, given, names
 from services.booking.store.rearranging import Altered, other_course, rearrange
 from shared.codec import data_json
 from shared.contracts import Event
@@ -90,14 +90,14 @@ _TOLD = {
     "reason": "TEXT",
 }
 _WALKED_IN = {"id": "UUID", "slot_id": "UUID", "people": "SMALLINT", "admitted_by": "UUID"}
-_PUBLISHED = {"id": "UUID", "type": "TEXT", "subject": "UUID", "data": "JSONB"}
+_PUBLISHED = {"id": "UUID", "type": "TEXT", "subject": "UUID", "data": "JSON"}
 _ANSWERED = {
     "account_id": "UUID",
     "key": "TEXT",
     "fingerprint": "BYTEA",
     "status": "SMALLINT",
-    "headers": "JSONB",
-    "body": "BYTEA",
+    "headers": "JSON",
+    "body": DOCUMENT,
 }
 """The columns of each part, with their types in PostgreSQL: what the statement is given, and nothing that it can find."""
 
@@ -145,7 +145,7 @@ KEEP = prepared(
     ),
     answered AS (
         INSERT INTO idempotency ({names(_ANSWERED)}, created_at)
-        SELECT {names(_ANSWERED)}, :now FROM {given("answered", _ANSWERED)}
+        SELECT {names(_ANSWERED).replace("body", "convert_to(body, 'UTF8')")}, :now FROM {given("answered", _ANSWERED)}
     )
     SELECT must_be((SELECT count(*) FROM made), :made), must_be((SELECT count(*) FROM altered), :altered)
     """  # noqa: S608 - names of our own tables and columns
@@ -168,8 +168,8 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
         await meet_steps(tx, ledger.changes)
 
 
-async def keep_and_commit(tx: AsyncConnection, ledger: Ledger) -> None:
-    """Write everything that the batch decided, and commit.
+async def keep_and_commit(tx: AsyncConnection, ledger: Ledger, *, more_follows: bool = False) -> None:
+    """Write everything that the batch decided, and commit; begin the next transaction where `more_follows`.
 
     Raises:
         Lost: the connection broke at the end; nobody knows what was kept.
@@ -181,7 +181,7 @@ async def keep_and_commit(tx: AsyncConnection, ledger: Ledger) -> None:
         await commit(tx)
         return
     await rearrange(tx, writing.altered, ledger.slots_before, ledger.slots_after)
-    await run_and_commit(tx, KEEP, _binds(writing, ledger))
+    await run_and_commit(tx, KEEP, _binds(writing, ledger), more_follows=more_follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,4 +306,11 @@ def _published_row(event: Event) -> tuple[Any, ...]:
 
 def _answered_row(answer: Answered) -> tuple[Any, ...]:
     key = answer.key
-    return (key.account_id, key.key, key.fingerprint, answer.status, dump_json(dict(answer.headers)), answer.body)
+    return (
+        key.account_id,
+        key.key,
+        key.fingerprint,
+        answer.status,
+        dump_json(dict(answer.headers)),
+        answer.body.decode(),
+    )

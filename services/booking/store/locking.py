@@ -17,11 +17,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from services.booking.domain.request import Key
 from services.booking.store.courses import slots_of_itineraries_run_out
-from services.booking.store.database import begin
+from services.booking.store.database import Call
 from shared.db import Prepared, array_literal, prepared
 
 _TOUCHED = (
@@ -40,7 +38,10 @@ _REMEMBER = "set_config('yuyue.locked', coalesce((SELECT CAST(array_agg(id) AS t
 LOCKED: Final = "CAST(current_setting('yuyue.locked') AS uuid[])"
 """Which slots are locked is kept with the transaction: whatever reads them later reads these, and no others."""
 
-LOCK = prepared(
+Lock = Prepared
+"""A statement that locks, and leaves with the transaction which slots it locked."""
+
+LOCK: Final[Lock] = prepared(
     f"WITH slot AS MATERIALIZED ({_SLOTS} FOR NO KEY UPDATE), person AS MATERIALIZED ({_PEOPLE} FOR NO KEY UPDATE)"  # noqa: S608 - constants
     f" SELECT {_REMEMBER} WHERE (SELECT count(*) FROM person) >= 0"
 )
@@ -66,12 +67,11 @@ class Wanted:
     keys: Sequence[Key] = ()
 
 
-async def take_locks(tx: AsyncConnection, wanted: Wanted, statement: Prepared = LOCK) -> None:
-    """Begin the transaction and lock what is named: its slots and those of the bookings, then all the people, each in id order."""
-    binds = {
+def locking(wanted: Wanted, lock: Lock = LOCK) -> Call:
+    """Return what locks whatever `wanted` names: its slots and those of the bookings, then all the people, each in id order."""
+    return lock, {
         "slot_ids": array_literal(list(wanted.slot_ids)),
         "booking_ids": array_literal(list(wanted.booking_ids)),
         "person_ids": array_literal([person_id for _, person_id in wanted.people]),
         "now": wanted.now,
     }
-    await begin(tx, statement, binds)

@@ -5,18 +5,27 @@ of one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from shared.db import array_literal, bytes_literal, documents_literal
+
+DOCUMENT: Final = "DOCUMENT"
+"""The kind of a column of JSON texts that PostgreSQL is to keep and not to look into."""
 
 
 def given(part: str, columns: Mapping[str, str]) -> str:
     """Return the rows of a part as a FROM item called `given`, in their order; they come as literals (`shared.db`)."""
-    arrays = ", ".join(f"CAST(:{part}_{column} AS {kind}[])" for column, kind in columns.items())
+    arrays = ", ".join(f"CAST(:{part}_{column} AS {_TYPES.get(kind, kind)}[])" for column, kind in columns.items())
     return f"unnest({arrays}) WITH ORDINALITY AS given({names(columns)}, n)"
 
 
-_LITERALS: Mapping[str, Callable[[Sequence[Any]], str]] = {"JSONB": documents_literal, "BYTEA": bytes_literal}
+_TYPES = {DOCUMENT: "TEXT"}
+_LITERALS: Mapping[str, Callable[[Sequence[Any]], str]] = {
+    DOCUMENT: documents_literal,
+    "JSON": documents_literal,
+    "JSONB": documents_literal,
+    "BYTEA": bytes_literal,
+}
 """How an array of a kind is written, where it is not `array_literal`."""
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from services.booking.tables.base import metadata, moment
 
@@ -118,8 +118,8 @@ idempotency = Table(
     Column("key", Text, primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("status", SmallInteger, nullable=False),
-    Column("headers", JSONB, nullable=False),
+    Column("headers", JSON, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", moment, nullable=False),
-    Index("idempotency_by_age", "created_at"),
+    Index("idempotency_by_age", "created_at", postgresql_using="brin"),
 )
