@@ -52,6 +52,10 @@ _TOLD = text(
     " AND (o.data ->> 'version')::int = h.version AND o.data ->> 'state' = h.state ORDER BY h.booking_id, h.version"
 )
 
+_STRUCK = text(
+    "SELECT person_id, act FROM strikes s WHERE NOT EXISTS (SELECT FROM strike_annulments n WHERE n.strike_id = s.id)"
+)
+
 
 @dataclass(slots=True)
 class Database:
@@ -172,8 +176,9 @@ class Database:
             told: dict[UUID, list[tuple[int, str]]] = {}
             for row in await connection.execute(_TOLD):
                 told.setdefault(row.booking_id, []).append((row.version, row.state))
+            struck = [(row.person_id, row.act) for row in await connection.execute(_STRUCK)]
         found: list[Booking] = [booking_of(row) for row in bookings]
-        return Picture({row.id: slot_of(row) for row in slots}, {one.id: one for one in found}, told)
+        return Picture({row.id: slot_of(row) for row in slots}, {one.id: one for one in found}, told, struck)
 
 
 def _opened(slot: Slot) -> OpenedSlot:

@@ -5,9 +5,10 @@ dictionaries. `tests/model/database.py` has the same over PostgreSQL.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cache
 from itertools import count
 from typing import Protocol
 from uuid import UUID
@@ -29,11 +30,15 @@ from tests.model.intent import FAMILIES
 
 @dataclass(slots=True)
 class Picture:
-    """Everything that the engine has: slots and bookings by id; by booking, the versions and states that were told."""
+    """Everything that the engine has: slots and bookings by id; by booking, the versions and states that were told.
+
+    `struck` are the strikes that stand: who, and for what.
+    """
 
     slots: dict[UUID, Slot]
     bookings: dict[UUID, Booking]
     told: dict[UUID, list[tuple[int, str]]]
+    struck: list[tuple[UUID, str]]
 
 
 class Engine(Protocol):
@@ -52,7 +57,8 @@ class Engine(Protocol):
         ...
 
 
-def companions() -> dict[tuple[UUID, UUID], Companion]:
+@cache
+def companions() -> Mapping[tuple[UUID, UUID], Companion]:
     """Return the people whom each account of the town has saved."""
     return {
         (town.account_id(account), town.person_id(person)): Companion(
@@ -110,7 +116,8 @@ class Memory:
         return True
 
     def look(self) -> Picture:
-        return Picture(self.slots, self.bookings, self.told)
+        struck = [(one.person_id, one.act.value) for one in self.strikes]
+        return Picture(self.slots, self.bookings, self.told, struck)
 
     def new_id(self) -> UUID:
         return UUID(int=next(self.numbers))
@@ -159,7 +166,8 @@ class Memory:
                 )
                 for standing, bar in running
             )
-        return {key: replace(one, bars=bars.get(key[1], ())) for key, one in companions().items()}
+        barred = {key: replace(one, bars=bars[key[1]]) for key, one in companions().items() if bars.get(key[1])}
+        return {**companions(), **barred}
 
     def _claims(self, living: Iterable[Booking]) -> dict[UUID, list[LiveClaim]]:
         claims: dict[UUID, list[LiveClaim]] = {}

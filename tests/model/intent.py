@@ -50,13 +50,14 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Do something to a booking; `person` counts in its party, from 1, and 0 is nobody of them."""
+    """Do something to a booking; `person` counts in its party, from 1, and 0 is nobody of them. `step`: of a visit."""
 
     which: int
     action: Action
     who: Who
     person: int
     stale: bool
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,24 @@ def acts() -> st.SearchStrategy[Act]:
 def house_acts() -> st.SearchStrategy[Act]:
     """What the door and the clock do to them."""
     return _one_of(_HOUSES)
+
+
+Said = tuple[tuple[Action, int | None], ...]
+
+_COMES = (Action.CHECK_IN, None)
+_ON_RECORD = [*product((Action.CHECK_IN, Action.CORRECT_STEP, Action.TAKE_BACK_STEP), (0, 1))]
+_ALL_SAID: list[Said] = [
+    (),
+    *[(_COMES,), (_COMES, _COMES)] * 2,
+    *((one,) for one in _ON_RECORD),
+    *((_COMES, (Action.TAKE_BACK_STEP, step)) for step in (0, 1)),
+    *(((Action.CORRECT_STEP, step), (Action.TAKE_BACK_STEP, step)) for step in (0, 1)),
+]
+
+
+def said() -> st.SearchStrategy[Said]:
+    """What is done about the steps of a visit: at a door, which may not say which step it is, or on the record."""
+    return _one_of(_ALL_SAID)
 
 
 def shifts() -> st.SearchStrategy[Shift]:

@@ -39,6 +39,7 @@ from tests.model.intent import (
     Detour,
     Door,
     Intent,
+    Said,
     Shift,
     Visit,
     Who,
@@ -48,6 +49,7 @@ from tests.model.intent import (
     doors,
     house_acts,
     intents,
+    said,
     shifts,
     visits,
     wishes,
@@ -57,6 +59,8 @@ from tests.model.model import INSTANT, Model
 SLOTS = town.slots()
 UNKNOWN = UUID(int=999)
 MINUTE = timedelta(minutes=1)
+CAME = {"confirmed", "checked_in", "completed", "no_show"}
+AROUND = [off + sign * town.CHECK_IN_AROUND for off in (-INSTANT, timedelta(), INSTANT) for sign in (-1, 1)]
 BUSY = 5
 """So many bookings are made before the clock makes leaps; a game that is over before it began shows nothing."""
 
@@ -95,6 +99,7 @@ class Requests:
             expected_version=77_777 if intent.stale else None,
             venue_id=next(iter(town.STAFF.venues)),
             person_id=town.person_id(intent.person),
+            step=None if intent.step is None else (town.ENTRY, town.TOUR)[intent.step],
         )
 
     def _book(self, wish: Wish) -> Book:
@@ -263,6 +268,29 @@ class Machine(RuleBasedStateMachine):
             self.model.now = max(self.model.now, self.model.ends(stay)) if leave else self.model.now
             self.play([Act(which, Action.COMPLETE, Who.SYSTEM, person=1, stale=False)])
 
+    @precondition(lambda self: len(self.model.stays) >= BUSY)
+    @rule(
+        way=st.sampled_from([(0, 6), (1, 6), (4, 7)]),
+        doors=st.lists(st.tuples(st.sampled_from(AROUND), said()), max_size=3),
+        over=said(),
+    )
+    def go_through(self, way: tuple[int, int], doors: list[tuple[timedelta, Said]], over: Said) -> None:
+        """Two make a visit: door by door somebody comes or not, and staff say who was there; when it is over, they say so again."""
+        self.play([Visit(account, people, way, confirm=True) for account, people in ((2, (2, 3)), (3, (1, 4)))])
+        visits = [stay for stay in self.model.stays if stay.is_visit and self.model.state(stay) in CAME]
+        if not visits:
+            return
+        stay = visits[-1]
+        which = len(self.model.stays) - 1 - self.model.stays.index(stay)
+        for (slot, _), (off, there) in zip(stay.spots, doors, strict=False):
+            self.model.now = max(self.model.now, self.model.places[slot].starts + off)
+            self.play([Act(which, action, Who.STAFF, person=1, stale=False, step=step) for action, step in there])
+        if len(doors) > len(stay.spots):
+            self.model.now = max(self.model.now, self.model.last_start(stay) + town.CHECK_IN_AROUND + INSTANT)
+            ends = (Action.COMPLETE, Action.MARK_NO_SHOW)
+            self.play([Act(which, action, Who.SYSTEM, person=1, stale=False) for action in ends])
+            self.play([Act(which, action, Who.STAFF, person=1, stale=False, step=step) for action, step in over])
+
     @rule(account=st.sampled_from([0, 1, 2]), slot=st.sampled_from([5, 6, 7]), others=st.booleans())
     def is_late(self, account: int, slot: int, others: bool) -> None:
         """Somebody books a tour, and gives it up when it is too late to do so without consequence; another wants it then."""
@@ -363,6 +391,11 @@ class Machine(RuleBasedStateMachine):
             assert cooling == sorted(one for one in place.cooling if one > self.model.now)
             assert (now.capacity, now.closed) == (place.capacity, place.closed)
             assert 0 <= now.taken <= now.capacity
+
+    @invariant()
+    def who_is_struck_is_who_did_not_come_or_was_late(self) -> None:
+        struck = [(town.person_id(one.person), "no_show" if one.absent else "cancel") for one in self.model.strikes]
+        assert sorted(self.picture.struck) == sorted(struck)
 
     @invariant()
     def nobody_is_in_two_places_at_once(self) -> None:

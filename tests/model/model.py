@@ -372,13 +372,17 @@ class Model:
         if late and act.who is Who.BOOKER and stay.state == "confirmed":
             self.strikes += [Strike(person, self.now, stay, absent=False) for person in people]
 
-    def _check_in(self, stay: Stay, _act: Act) -> bool:
-        """The first step of which the door is open is met; with one of them the party has come."""
+    def _check_in(self, stay: Stay, act: Act) -> bool:
+        """The first step of which the door is open is met, or the one that is named; with one of them the party has come."""
         around = town.CHECK_IN_AROUND
+        if act.step is not None and not stay.is_visit:
+            return False
         due = [
             slot
-            for slot, _ in stay.spots
-            if slot not in stay.met and abs(self.places[slot].starts - self.now) <= around
+            for number, (slot, _) in enumerate(stay.spots)
+            if act.step in {None, number}
+            and slot not in stay.met
+            and abs(self.places[slot].starts - self.now) <= around
         ]
         again = stay.is_visit and self.state(stay) == "checked_in"
         if not due or not (again or self._becomes(stay, "confirmed", "checked_in")):
@@ -405,6 +409,37 @@ class Model:
             return False
         self.strikes = [one for one in self.strikes if not (one.stay is stay and one.absent)]
         return True
+
+    def _correct_step(self, stay: Stay, act: Act) -> bool:
+        """Who was at one step has come; whether anybody was is only asked when the door has closed."""
+        slot = self._step_on_record(stay, act)
+        if slot is None or slot in stay.met or self.now <= self.places[slot].starts + town.CHECK_IN_AROUND:
+            return False
+        stay.met.add(slot)
+        self.strikes = [one for one in self.strikes if not (one.stay is stay and one.absent)]
+        if self.state(stay) != "completed":
+            self._becomes_so(stay, state="checked_in")
+        return True
+
+    def _take_back_step(self, stay: Stay, act: Act) -> bool:
+        """Nobody was at it; if they were at none, they have not come."""
+        slot = self._step_on_record(stay, act)
+        if slot not in stay.met:
+            return False
+        stay.met -= {slot}
+        if not stay.met:
+            self._becomes_so(stay, state="confirmed")
+        return True
+
+    def _step_on_record(self, stay: Stay, act: Act) -> int | None:
+        """Return the slot of a step that can still be corrected."""
+        in_time = self.now <= self.ends(stay) + town.CORRECTED_WITHIN
+        was_to_come = self.state(stay) in {"confirmed", "checked_in", "completed", "no_show"}
+        named = stay.is_visit and act.step is not None and in_time and was_to_come
+        return stay.spots[act.step][0] if named and act.step is not None else None
+
+    def _take_back(self, _stay: Stay, _act: Act) -> bool:
+        raise AssertionError("that the last step is taken back is for the house to know")
 
     def _lapse(self, _stay: Stay, _act: Act) -> bool:
         return False  # time has done it already, and it is not done twice

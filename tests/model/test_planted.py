@@ -1,6 +1,6 @@
 """Faults are planted in the core, one at a time, and the machine must find each: else it proves nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from services.booking.domain import admission, alteration, course, decision, penalty, rescheduling, slot
+from services.booking.domain import (
+    admission,
+    alteration,
+    attendance,
+    course,
+    decision,
+    penalty,
+    rescheduling,
+    slot,
+    step_correction,
+)
 from services.booking.domain.admission import rules
 from services.booking.domain.booking import Action, Booking, State
 from services.booking.domain.decision import Decisions
@@ -18,6 +28,7 @@ from services.booking.domain.penalty_rule import Cause
 from services.booking.domain.request import Alter, Book
 from services.booking.domain.rescheduling import move
 from services.booking.domain.slot import free_places
+from services.booking.domain.striking import corrected_by
 from tests.model import engine
 from tests.model.engine import Memory
 from tests.model.machine import machine_on
@@ -131,6 +142,34 @@ def the_order_of_steps_is_not_asked(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(course, "unfit_together", lambda *_asked: None)
 
 
+def a_step_is_met_whenever_somebody_comes(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(attendance, "in_window", lambda _window, _now: None)
+
+
+def a_step_is_corrected_while_its_door_is_open(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(step_correction, "is_missed", lambda *_asked: True)
+
+
+def who_was_at_one_step_is_struck_all_the_same(plant: pytest.MonkeyPatch) -> None:
+    def corrected(changes: Sequence[Change]) -> list[Change]:
+        return [one for one in corrected_by(changes) if one.after.course is None or not has_come(one.after)]
+
+    plant.setattr(engine, "corrected_by", corrected)
+
+
+def has_come(booking: Booking) -> bool:
+    return booking.course is not None and any(step.met_at is not None for step in booking.course.steps)
+
+
+def the_last_step_is_taken_back_and_they_still_came(plant: pytest.MonkeyPatch) -> None:
+    plant.setattr(alteration, "correction_of", kept)
+
+
+def kept(booking: Booking, key: str | None, action: Action) -> Action:
+    found = step_correction.correction_of(booking, key, action)
+    return Action.TAKE_BACK_STEP if found is Action.TAKE_BACK else found
+
+
 def half_a_visit_is_booked(plant: pytest.MonkeyPatch) -> None:
     def half(book: Book, facts: Facts) -> Change:
         change = course.admit_course(book, facts)
@@ -171,6 +210,10 @@ FAULTS: tuple[Plant, ...] = (
     late_cancels_do_not_count,
     a_correction_takes_nothing_back,
     the_order_of_steps_is_not_asked,
+    a_step_is_met_whenever_somebody_comes,
+    a_step_is_corrected_while_its_door_is_open,
+    who_was_at_one_step_is_struck_all_the_same,
+    the_last_step_is_taken_back_and_they_still_came,
     half_a_visit_is_booked,
     a_visit_moves_to_a_place_that_is_taken,
 )
@@ -181,6 +224,8 @@ SLOWLY_FOUND = {
     nobody_is_too_late_to_cancel,
     who_leaves_a_party_keeps_the_place,
     holds_last_an_instant_too_long,
+    a_step_is_corrected_while_its_door_is_open,
+    who_was_at_one_step_is_struck_all_the_same,
 }
 """Faults that take `MANY_GAMES`: `make chaos` plays them."""
 
