@@ -8,11 +8,16 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# What is installed is the lock and nothing else, however this machine's pip is set up.
+# What is installed is the lock and nothing else, however this machine's pip is set up. pip fetches uv, which does in
+# seconds what pip takes a minute for; uv asks where pip would ask, and where that is not enough for it, pip goes on.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
+UV := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$($(BIN)/python -m pip config list | LC_ALL=C sort | \
+	sed -n "s/^[^ ]*\.index-url='\(.*\)'$$/\1/p" | head -n 1)}" $(BIN)/uv pip install --quiet --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock'
 ARGS ?=
+# Hundreds of processes start in the tests: what was compiled for one is read by the next.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint format types bench chaos tour migrate seed lock clean
@@ -40,7 +45,7 @@ format: $(STAMP) ## put the code into the house's format
 	$(BIN)/ruff check --fix .
 
 types: $(STAMP) ## check the types, strictly
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 
 chaos: $(STAMP) ## play the engine against its model, kill processes under load and at every step, and count what was lost
 	$(BIN)/python -m pytest -m chaos -v -n auto --maxprocesses 4 tests/model tests/notify $(ARGS)
@@ -58,6 +63,7 @@ seed: $(STAMP) ## load the city's venues, services and policies into BOOKING_DAT
 lock: $(STAMP) ## resolve the dependencies anew and lock them with hashes, for Linux and macOS, Python 3.11 and newer
 	$(COMPILE) --output-file requirements/runtime.txt pyproject.toml
 	$(COMPILE) --output-file requirements/build.txt --group build
+	$(COMPILE) --output-file requirements/installer.txt --group installer
 	$(COMPILE) --output-file requirements/development.txt --group development pyproject.toml
 
 clean: ## remove what was made here, but not the data in ./var
@@ -72,7 +78,9 @@ $(STAMP): requirements/development.txt pyproject.toml
 	@test -x $(BIN)/python || { echo "Making the virtual environment with $(PYTHON)"; "$(PYTHON)" -m venv $(VENV); } || { \
 		rm -rf $(VENV); echo "That Python cannot make virtual environments: install your system's package for it" \
 		"(python3-venv on Debian and Ubuntu)"; exit 1; } >&2
-	@echo "Installing the locked dependencies (once; about a minute)"
-	@$(PIP) install --require-hashes -r requirements/development.txt
+	@echo "Installing the locked dependencies (once; some seconds)"
+	@$(PIP) install --require-hashes -r requirements/installer.txt
+	@$(UV) --require-hashes -r requirements/development.txt || { \
+		echo "pip takes over (about a minute)"; $(PIP) install --require-hashes -r requirements/development.txt; }
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
