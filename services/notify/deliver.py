@@ -24,6 +24,7 @@ from typing import Any, Generic
 from uuid import UUID
 
 from services.notify.channels.carrier import Carrier
+from services.notify.closed import Closed
 from services.notify.commands.assign import Limit, Providers, deal, judge_all
 from services.notify.commands.receive import match_early
 from services.notify.compose import Composer, Unsendable
@@ -34,7 +35,7 @@ from services.notify.domain.message import Channel, Evidence, Why
 from services.notify.domain.outcome import Outcome, temporary, unknown
 from services.notify.domain.provider import Measures
 from services.notify.flow import AnyLetter, Ended, Flow
-from services.notify.store import inbox, messages, unset
+from services.notify.store import inbox, messages
 from services.notify.store.database import Engine, is_unavailable
 from shared.clock import Clock
 from shared.ids import new_id
@@ -95,7 +96,12 @@ class Delivery:
     chance: Callable[[], float]
     pace: Pace = field(default_factory=Pace)
     measures: Measures = field(default_factory=Measures)
+    _closed: Closed = field(init=False)
     _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        """Share the database with what ends the messages of channels that are not set up."""
+        self._closed = Closed(self.engine, self.clock)
 
     def stop(self) -> None:
         """Begin nothing further: what is being sent is finished, what is claimed is given back."""
@@ -107,6 +113,8 @@ class Delivery:
         if channel is not Channel.IN_APP and route is not None:
             return await self._keep_full(channel, route)
         total, batch = 0, self._pace(channel).batch
+        if channel is not Channel.IN_APP:
+            total = await self._closed.end_all(channel, lambda: not self._stopping)
         while not self._stopping:
             count = await self._at_once(channel, batch)
             total += count
@@ -150,13 +158,9 @@ class Delivery:
         """Deal with up to `wanted` messages for which nobody is called; return how many there were."""
         if channel is Channel.IN_APP:
             return await self._write_inbox(wanted)
-        async with self.engine.connect() as connection:  # one statement is its own transaction
-            ended = await unset.end(connection, channel, self.clock(), wanted)
-        if ended == wanted:
-            return ended
-        worked_on, claimed = await self._claim(channel, wanted - ended)  # what a dead worker has left half sent
+        worked_on, claimed = await self._claim(channel, wanted)  # what a dead worker has left half sent, too
         await self._settle([_suppress(due, Why.CHANNEL_NOT_SET_UP) for due in claimed])
-        return ended + worked_on
+        return worked_on
 
     async def deliver(self, channel: Channel) -> int:
         """Deliver one batch of what is due on `channel`; return how many messages were worked on."""

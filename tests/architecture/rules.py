@@ -37,8 +37,9 @@ RINGS: Mapping[str, frozenset[str]] = {
         "sweeps": _ACTS,
         "consume": _ACTS,
         "flow": {"channels", "domain"},  # letters on their way
+        "closed": {"store", "domain"},  # what waits on a channel that is not set up
         "watch": _SQL,  # which channels have something due
-        "deliver": _ACTS | {"channels", "renderer", "compose", "flow"},
+        "deliver": _ACTS | {"channels", "renderer", "compose", "flow", "closed"},
         "compose_apps": {"domain", "renderer", "channels", "compose"},  # letters for what runs on a phone
         "partners": _SQL | {"channels"},  # tells partner systems what they subscribed to
         "reach": _SQL | {"channels"},  # what channels ask of the database

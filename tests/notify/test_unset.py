@@ -1,13 +1,16 @@
 """A channel that is not set up: what waits on it ends in bulk, and says of each message what the long way would say."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
+from services.notify import closed
 from services.notify.deliver import _suppress
 from services.notify.domain.message import Channel, Why
-from services.notify.store import evidence
+from services.notify.store import evidence, unset
 from shared.contracts import EventType
 from tests.notify.make import NOW, booking, code_requested, event
 from tests.notify.test_sms import CODE, FIVE_MINUTES
@@ -79,3 +82,57 @@ async def test_what_was_left_half_sent_before_the_channel_was_taken_away_is_stil
     town.clock.advance(delivery.pace.lease + timedelta(seconds=1))
     await town.delivery(routes={}).drain(Channel.EMAIL)
     assert [one[:3] for one in (await outcome(town))[0]].count(("confirmation", "unknown", "lease_ran_out")) == 1
+
+
+_PAUSE = """
+    CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END'
+"""
+_PAUSES = "CREATE TRIGGER pauses BEFORE INSERT ON decisions FOR EACH STATEMENT EXECUTE FUNCTION pause()"
+"""Between ending its messages and committing that each statement waits for the other to choose its own."""
+
+
+async def closed_town(town: Town, count: int) -> None:
+    """Have `count` mails due on a channel that nobody has set up."""
+    contact = town.keys.contact()
+    await town.hear(*(event(EventType.BOOKING_CONFIRMED, booking(contact=contact, reminders=())) for _ in range(count)))
+
+
+async def test_two_statements_at_a_time_end_each_message_once(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    await closed_town(town, 20)
+    monkeypatch.setattr(closed, "BATCH", 8)
+    under_way, most = 0, 0
+
+    async def counted(*of: Any) -> int:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await unset.end(*of)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(closed, "end", counted)
+    delivery = town.delivery(routes={})
+    async with town.engine.begin() as tx:
+        await tx.execute(text(_PAUSE))
+        await tx.execute(text(_PAUSES))
+    channels = (Channel.EMAIL, Channel.SMS, Channel.EMAIL)
+    drained = await asyncio.gather(*(delivery.drain(channel) for channel in channels))
+    assert sum(drained) == (await town.rows("SELECT count(*) FROM decisions WHERE state = 'suppressed'"))[0][0]
+    assert most == closed.AT_ONCE, "one left the second core idle, or more than two stood before what is to be sent"
+    (row,) = await town.rows("""
+        SELECT count(*), count(DISTINCT message_id) FROM decisions d JOIN messages m ON m.id = d.message_id
+        WHERE m.channel = 'email' AND d.state = 'suppressed'
+    """)
+    assert tuple(row) == (20, 20)
+    (row,) = await town.rows(
+        "SELECT count(*), count(DISTINCT data ->> 'message_id') FROM outbox WHERE data ->> 'channel' = 'email'"
+    )
+    assert tuple(row) == (20, 20)
+
+
+async def test_a_worker_that_is_stopped_ends_no_further_batch(town: Town) -> None:
+    await closed_town(town, 3)
+    delivery = town.delivery(routes={})
+    delivery.stop()
+    assert await delivery.drain(Channel.EMAIL) == 0
