@@ -139,7 +139,7 @@ def _serve(factory: str, open_listener: Callable[[], socket.socket]) -> None:
     _configure_logs()
     with _said_in_a_sentence():
         config = uvicorn.Config(
-            _Spoken(import_from_string(factory)()),
+            _Spoken(_loaded(factory)()),
             loop="uvloop",
             http=OneWriteProtocol,
             lifespan="on",
@@ -181,10 +181,19 @@ class _Spoken:
             raise
 
 
+def _loaded(name: str) -> Any:
+    """Return what has this name, loaded. Nothing of it is ever thrown away: until it is there, the collector rests."""
+    gc.disable()
+    try:
+        return import_from_string(name)
+    finally:
+        gc.enable()
+
+
 def _work(run: str, settings: str) -> None:
     _configure_logs()
     with _said_in_a_sentence():
-        asyncio.run(_until_asked_to_end(import_from_string(run), import_from_string(settings)()))
+        asyncio.run(_until_asked_to_end(_loaded(run), _loaded(settings)()))
 
 
 async def _until_asked_to_end(run: Callable[[Any], Awaitable[None]], settings: Any) -> None:

@@ -5,6 +5,7 @@ so it costs a tenth of a second and belongs to that test alone. Where the machin
 stands there, which saves a quarter of the time; the lanes that measure and that kill keep theirs on the disk.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -22,6 +23,18 @@ from shared.embedded.postgres import Postgres, create_database
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 2 << 30
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let the garbage collector pass by what lives to the end: walking modules and tests was a fifth of all work."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
+        gc.enable()
 
 
 @dataclass(slots=True)

@@ -115,6 +115,7 @@ async def test_a_reminder_whose_mail_is_refused_goes_as_a_text_message_in_time(t
     town.rules = TEXTS
     town.mailbox.faults += [Fault.CONTENT_REFUSED] * 2
     await town.hear(event(EventType.BOOKING_CONFIRMED, booking(contact=town.keys.contact(), reminders=(120,))))
+    await town.live_until(STARTS_AT - 3 * HOUR, step=HOUR)
     await town.live_until(STARTS_AT - HOUR, step=MINUTE * 30)
     assert town.mailbox.seen == []
     assert await why(town, Channel.SMS, Kind.REMINDER) == [("sent", "accepted")]

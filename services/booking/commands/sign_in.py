@@ -5,6 +5,7 @@ one number.
 """
 
 import asyncio
+import base64
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final
 import phonenumbers
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from services.booking.domain.account import Role
 from services.booking.domain.one_time_code import SIGN_IN, TRIES
@@ -46,7 +48,18 @@ _hasher = PasswordHasher()
 _hashing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
 """One password costs 64 MiB and some 50 ms on purpose; two at a time leave the machine to everybody else."""
 
-_NOBODYS_HASH: Final = _hasher.hash(secrets.token_urlsafe(16))
+
+def _hash_of_nothing() -> str:
+    """Return a hash that no password has, at the cost that one would have: made up, not worked out."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (_hasher.salt_len, _hasher.hash_len)
+    )
+    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
+
+
+_NOBODYS_HASH: Final = _hash_of_nothing()
 """Checked where the login is unknown, so that the time of the answer does not tell."""
 
 

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
+from argon2 import PasswordHasher
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.booking import tables
 from services.booking.api.deps import Container
+from services.booking.commands import sign_in
 from services.booking.commands.accounts import NewAccount, add_account
 from services.booking.domain.account import Role
 from shared.clock import SettableClock
@@ -20,6 +23,8 @@ from tests import make
 WANG = "13900001234"
 PASSWORD = "correct horse battery"
 IDENTITY_CARD = "210202195001011234"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""What a password costs is shown where passwords are tried; elsewhere hundreds of people only want to come to work."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,9 @@ class Caller:
     async def at_work(self, role: Role, login: str, venues: frozenset[str] = frozenset({make.VENUE})) -> "Caller":
         """Sign in as somebody who works at `venues`."""
         bound = frozenset[str]() if role is Role.ADMINISTRATOR else venues
-        await add_account(
-            self.engine, NewAccount(login=login, password=PASSWORD, role=role, venues=bound), self.clock()
-        )
+        new = NewAccount(login=login, password=PASSWORD, role=role, venues=bound)
+        with mock.patch.object(sign_in, "_hasher", CHEAP):
+            await add_account(self.engine, new, self.clock())
         answer = await self.client.post("/api/v1/sign-in/staff-tokens", json={"login": login, "password": PASSWORD})
         assert answer.status_code == 200, answer.text
         return self.speaking(authorization=f"Bearer {answer.json()['access_token']}")

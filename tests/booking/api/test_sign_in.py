@@ -5,7 +5,9 @@ import json
 from datetime import timedelta
 
 import pytest
+from argon2.exceptions import VerifyMismatchError
 
+from services.booking.commands import sign_in
 from services.booking.commands.accounts import disable_account
 from services.booking.domain.account import Role
 from services.booking.store.accounts import change_account
@@ -184,6 +186,15 @@ async def test_whichever_is_wrong_the_answer_is_one(api: Caller, login: str, pas
     answer = await api.client.post(STAFF, json={"login": login, "password": password})
     problem(answer, 422, "credentials_wrong")
     assert password not in answer.text
+
+
+async def test_an_unknown_login_costs_what_a_known_one_does() -> None:
+    """Else the time of an answer would tell who has an account: a real comparison, with the parameters of a real hash."""
+    nobodys, real = sign_in._NOBODYS_HASH, await sign_in.hash_password(PASSWORD)
+    assert nobodys.rpartition("$")[0].count("$") == real.rpartition("$")[0].count("$") == 4
+    assert (nobodys.split("$")[1:4], len(nobodys)) == (real.split("$")[1:4], len(real))
+    with pytest.raises(VerifyMismatchError):
+        sign_in._hasher.verify(nobodys, PASSWORD)
 
 
 async def test_a_disabled_account_is_told_only_to_whoever_has_the_password(api: Caller) -> None:
