@@ -32,7 +32,7 @@ tour: $(STAMP) ## against a running system, book each of the city's five service
 	@exec $(BIN)/yuyue tour $(ARGS)
 
 test: $(STAMP) lint types ## lint, types, then every test but those of `chaos` and `bench`
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: test ## the same as `test`
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = (
     "requirements/runtime.txt",
@@ -63,6 +65,10 @@ def test_development_holds_what_runs() -> None:
     )
     assert len(runtime) > 50
     assert runtime | build | installer <= development, "the tests must run what the services run"
+
+
+def test_what_is_begun_with_is_there() -> None:
+    assert [name for name in LONG if not (ROOT / name).is_file()] == []
 
 
 def test_no_file_speaks_of_one_machine() -> None:
