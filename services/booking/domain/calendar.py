@@ -113,6 +113,11 @@ def day(wanted: date) -> OfficialDay:
         Refused: `no_official_calendar` for a year without known notice.
     """
     require(wanted.year)
+    return _known_day(wanted)
+
+
+@cache  # plans ask for the same few hundred days hundreds of times; there are no others than those of the known years
+def _known_day(wanted: date) -> OfficialDay:
     working, name = not chinese_calendar.is_holiday(wanted), _name_of(wanted)
     if working:
         kind = DayKind.WORKDAY if wanted.isoweekday() <= 5 else DayKind.ADJUSTED_WORKDAY

@@ -59,7 +59,13 @@ def test_both_sources_agree_on_every_day_of_every_year_that_both_know(year: int)
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Forget what was worked out, before and after: the test changes what the sources say."""
-    cached = (calendar.is_known, calendar.known_years, calendar._periods, calendar._other_source)
+    cached = (
+        calendar.is_known,
+        calendar.known_years,
+        calendar._periods,
+        calendar._other_source,
+        calendar._known_day,
+    )
     for function in cached:
         function.cache_clear()
     yield
