@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
+from services.booking.main import DESK_SESSION
+from services.booking.store import database
 from services.booking.store.database import Lines, Lost, run_and_commit
 from shared.clock import SettableClock
 from shared.db import create_engine, driver_of, prepared
@@ -92,3 +94,77 @@ async def test_nothing_that_a_booking_names_can_be_deleted(engine: AsyncEngine, 
         await tx.execute(text("DELETE FROM claims"))
         await tx.execute(text("DELETE FROM bookings"))
         await tx.execute(text("DELETE FROM slots"))
+
+
+@pytest.mark.parametrize("commit", ["on", "off"], ids=["durable", "control"])
+async def test_nobody_is_answered_before_the_log_is_on_disk(booking_url: str, commit: str) -> None:
+    """Of twenty answers; others may write into the server's log in between, and its writer may flush in between."""
+    engine = create_engine(booking_url, application_name="lines", server_settings={"synchronous_commit": commit})
+    await world.put_catalogue(engine, make.catalogue())
+    slot = make.slot(capacity=50)
+    await world.put_slots(engine, slot)
+    residents = await world.put_residents(engine, 20)
+    desk = Desk(engine, CatalogueCache(make.catalogue()), SettableClock(make.NOW))
+    behind = text("SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()")
+    flushed = []
+    async with engine.connect() as connection:
+        for one in residents:
+            assert (await desk.ask(wish(one, slot), render)).status == 201
+            flushed.append(bool((await connection.execute(behind)).scalar_one()))
+    assert sum(flushed) >= 15 if commit == "on" else sum(flushed) <= 5, flushed
+    await desk.close()
+    await engine.dispose()
+
+
+async def rows_read(engine: AsyncEngine, bookings: int) -> int:
+    """Book one after the other where PostgreSQL takes all tables for empty; return how much the last ten bookings read."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("VACUUM ANALYZE"))
+    slot = make.slot(capacity=1000)
+    await world.put_slots(engine, slot)
+    residents = await world.put_residents(engine, bookings)
+    desk = Desk(engine, CatalogueCache(make.catalogue()), SettableClock(make.NOW))
+    for one in residents[:-10]:
+        assert (await desk.ask(wish(one, slot), render)).status == 201
+    before = await _read(engine)
+    for one in residents[-10:]:
+        assert (await desk.ask(wish(one, slot), render)).status == 201
+    await desk.close()
+    return await _read(engine) - before
+
+
+async def _read(engine: AsyncEngine) -> int:
+    """Return how many entries of indexes and rows of tables have been read; of the one connection that there is."""
+    query = text(
+        "SELECT sum(idx_tup_read) + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) FROM pg_stat_user_indexes"
+    )
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        await connection.commit()
+        return int((await connection.execute(query)).scalar_one())
+
+
+@pytest.fixture
+async def narrow(booking_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(
+        booking_url, application_name="narrow", pool_size=1, max_overflow=0, server_settings=DESK_SESSION
+    )
+    await world.put_catalogue(engine, make.catalogue())
+    yield engine
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("growing", [True, False], ids=["plans grow", "control"])
+async def test_plans_made_for_empty_tables_do_not_outlive_them(
+    narrow: AsyncEngine, monkeypatch: pytest.MonkeyPatch, growing: bool
+) -> None:
+    """Whoever begins with an empty database and has it vacuumed would read every booking for each one more."""
+    if not growing:
+        monkeypatch.setattr(database, "_plan_in_time", _never)
+    read = await rows_read(narrow, 150)
+    assert read < 10 * 40 if growing else read > 10 * 140, read
+
+
+async def _never(_connection: object) -> None:
+    """Keep whatever plan there is."""

@@ -1,7 +1,9 @@
 """A database connection for the rings that only pass it on, and which of its failures mean "not now"."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -64,12 +66,30 @@ _PREPARED = "yuyue.prepared"
 _AFRESH = "yuyue.afresh"
 """Where it remembers that its transaction has only just begun, with the commit of the one before."""
 
+_PLANS = "yuyue.plans"
+"""Where it remembers the age of its plans; a `_Plans`."""
+
+PLANS_SECONDS = 60.0
+"""How long the desk's plans are kept at the most."""
+
+
+@dataclass(slots=True)
+class _Plans:
+    """How many transactions a connection has served, at which of them its plans are made anew, and when they were made."""
+
+    served: int
+    anew_at: int
+    made_at: float
+
 
 class Lines:
     """The connections on which the desk's batches follow one another.
 
     While batches follow, each takes over a connection as the one before has left it: taking one out of the pool and
     putting it back would cost more than the round trips that it saves. When nothing follows, all go back to the pool.
+
+    A plan is made for tables as they are, and while they are empty any index is as good as the right one: such a plan
+    would read whole tables once they have grown. So plans are made anew after 4, 16, 64 … transactions and every minute.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -85,6 +105,7 @@ class Lines:
         """
         connection = await self._take()
         try:
+            await _plan_in_time(connection)
             yield connection
         finally:
             if _info(connection).get(_AFRESH) or await _rolled_back(connection):
@@ -111,6 +132,19 @@ class Lines:
             await connection.close()
         connection = await self._engine.connect()
         return await connection.execution_options(isolation_level="AUTOCOMMIT")  # SQLAlchemy begins and ends nothing
+
+
+async def _plan_in_time(connection: Connection) -> None:
+    """Have plans made anew where the tables may have outgrown them."""
+    now = time.monotonic()
+    plans = _info(connection).setdefault(_PLANS, _Plans(served=0, anew_at=4, made_at=now))
+    plans.served += 1
+    if plans.served < plans.anew_at and now < plans.made_at + PLANS_SECONDS:
+        return
+    await driver_of(connection).execute("DISCARD PLANS")
+    plans.made_at = now
+    if plans.served >= plans.anew_at:
+        plans.anew_at *= 4
 
 
 def _info(connection: Connection) -> dict[str, Any]:
