@@ -162,9 +162,12 @@ def literal(value: str | int | datetime) -> str:
     Raises:
         ValueError: if a text has a NUL in it, at which PostgreSQL would take the statement to end.
     """
-    if isinstance(value, int):
+    if isinstance(value, str):
+        written = value
+    elif isinstance(value, int):
         return str(value)
-    written = value if isinstance(value, str) else value.isoformat()
+    else:
+        written = value.isoformat()
     if "\0" in written:
         raise ValueError("a text of PostgreSQL has no NUL in it")
     return "'" + written.replace("'", "''") + "'"

@@ -5,6 +5,7 @@ of one.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from shared.db import array_literal, bytes_literal, documents_literal
@@ -34,10 +35,16 @@ def names(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f"{prefix}{column}" for column in columns)
 
 
-def columns(part: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> dict[str, str]:
+def columns(part: str, columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]]) -> Mapping[str, str]:
     """Return the rows of a part as what `given` reads them from: a name and an array for each column."""
-    members: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else ((),) * len(columns)
+    if not rows:  # of most parts, in most batches
+        return _nothing(part, tuple(columns))
     return {
         f"{part}_{column}": _LITERALS.get(kind, array_literal)(of_column)
-        for (column, kind), of_column in zip(columns.items(), members, strict=True)
+        for (column, kind), of_column in zip(columns.items(), zip(*rows, strict=True), strict=True)
     }
+
+
+@cache
+def _nothing(part: str, columns: Sequence[str]) -> Mapping[str, str]:
+    return {f"{part}_{column}": array_literal(()) for column in columns}

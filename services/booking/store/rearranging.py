@@ -106,7 +106,7 @@ def _leave_binds(shrunk: Sequence[tuple[Booking, Booking]]) -> dict[str, Any]:
         staying = {claim.person_id for claim in after.claims}
         left += [(after.id, claim.person_id) for claim in before.claims if claim.person_id not in staying]
         stayed += [(after.id, claim.person_id, claim.seats, after.party_kind) for claim in after.claims]
-    return columns("left", _LEFT, left) | columns("stayed", _STAYED, stayed)
+    return {**columns("left", _LEFT, left), **columns("stayed", _STAYED, stayed)}
 
 
 def _cooled_rows(slots_before: Slots, slots_after: Slots) -> list[tuple[UUID, str | None]]:
