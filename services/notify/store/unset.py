@@ -45,7 +45,7 @@ _END = prepared(f"""
       INSERT INTO outbox (id, type, subject, occurred_at, data)
       SELECT CAST(CAST(:run AS text) || to_hex({COUNTED_FROM} + row_number() OVER ()) AS uuid), :type, subject_id, :now,
              CAST(CAST(:data AS text) || '"booking_version": ' || subject_version || ', "kind": "' || kind || '", "booking_id": "'
-                  || subject_id || '", "message_id": "' || id || '"}}' AS jsonb)
+                  || subject_id || '", "message_id": "' || id || '"}}' AS json)
       FROM ended WHERE news
     )
     SELECT count(*) AS ended FROM ended
