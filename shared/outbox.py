@@ -68,8 +68,9 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("subject", Uuid, nullable=False),
         Column("occurred_at", DateTime(timezone=True), nullable=False),
         Column("data", JSON, nullable=False, comment="As it was written; JSONB would be taken apart to be stored."),
-        Column("number", BigInteger, unique=True),
+        Column("number", BigInteger),
     )
+    Index("outbox_numbered", table.c.number, unique=True, postgresql_where=table.c.number.is_not(None))
     Index("ix_outbox_unnumbered", table.c.sequence, postgresql_where=table.c.number.is_(None))
     return table
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -148,7 +149,7 @@ attempts = Table(
 decisions = Table(
     "decisions",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("at", moment, nullable=False),
     Column("subject_id", Uuid, nullable=False),
     Column("subject_version", Integer, nullable=False),
@@ -163,7 +164,7 @@ decisions = Table(
         server_default=text("((pg_current_xact_id())::text)::bigint"),
         comment="Whoever reads on from a place reads only what is older than every transaction that runs.",
     ),
-    Index("decisions_by_transaction", "transaction_id", "id"),
+    PrimaryKeyConstraint("transaction_id", "id"),
     Index("decisions_by_subject", "subject_id", "id"),
     comment="Append-only: why each message was planned, dropped, superseded, sent or given up. No personal data.",
 )
