@@ -1,6 +1,8 @@
 """A channel that is not set up: what waits on it ends in bulk, and says of each message what the long way would say."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -91,6 +93,19 @@ _PAUSES = "CREATE TRIGGER pauses BEFORE INSERT ON decisions FOR EACH STATEMENT E
 """Between ending its messages and committing that each statement waits for the other to choose its own."""
 
 
+@asynccontextmanager
+async def pausing(town: Town) -> AsyncIterator[None]:
+    """Let each statement pause, and none of what comes after: the database is that of all of these tests."""
+    async with town.engine.begin() as tx:
+        await tx.execute(text(_PAUSE))
+        await tx.execute(text(_PAUSES))
+    try:
+        yield
+    finally:
+        async with town.engine.begin() as tx:
+            await tx.execute(text("DROP FUNCTION pause() CASCADE"))
+
+
 async def closed_town(town: Town, count: int) -> None:
     """Have `count` mails due on a channel that nobody has set up."""
     contact = town.keys.contact()
@@ -113,11 +128,9 @@ async def test_two_statements_at_a_time_end_each_message_once(town: Town, monkey
 
     monkeypatch.setattr(closed, "end", counted)
     delivery = town.delivery(routes={})
-    async with town.engine.begin() as tx:
-        await tx.execute(text(_PAUSE))
-        await tx.execute(text(_PAUSES))
     channels = (Channel.EMAIL, Channel.SMS, Channel.EMAIL)
-    drained = await asyncio.gather(*(delivery.drain(channel) for channel in channels))
+    async with pausing(town):
+        drained = await asyncio.gather(*(delivery.drain(channel) for channel in channels))
     assert sum(drained) == (await town.rows("SELECT count(*) FROM decisions WHERE state = 'suppressed'"))[0][0]
     assert most == closed.AT_ONCE, "one left the second core idle, or more than two stood before what is to be sent"
     (row,) = await town.rows("""

@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.journeys.exploring import lasting_session
 from tests.notify.api.conftest import Caller, deliver
 from tests.notify.town import Town
 
@@ -39,20 +40,22 @@ def explore(address: str, headers: dict[str, str]) -> dict[str, list[int]]:
     """Ask every operation many things, some of them nonsense; return the statuses of each one's answers."""
     document = schemathesis.openapi.from_url(f"{address}/openapi.json")
     found: dict[str, list[int]] = {}
-    for result in document.get_all_operations():
-        assert isinstance(result, Ok), result
-        operation = result.ok()
-        found[operation.label] = ask(operation, address, headers)
+    with lasting_session() as session:
+        call = {"base_url": address, "headers": headers, "checks": CHECKS, "session": session}
+        for result in document.get_all_operations():
+            assert isinstance(result, Ok), result
+            operation = result.ok()
+            found[operation.label] = ask(operation, call)
     return found
 
 
-def ask(operation: Any, address: str, headers: dict[str, str]) -> list[int]:
+def ask(operation: Any, call: dict[str, Any]) -> list[int]:
     statuses: list[int] = []
 
     @MODESTLY
     @given(case=operation.as_strategy())
     def once(case: schemathesis.Case[Any]) -> None:
-        statuses.append(case.call_and_validate(base_url=address, headers=headers, checks=CHECKS).status_code)
+        statuses.append(case.call_and_validate(**call).status_code)
 
     once()
     return statuses
