@@ -75,7 +75,9 @@ async def put_catalogue(engine: AsyncEngine, catalogue: Catalogue) -> None:
 
 
 async def put_slots(engine: AsyncEngine, *slots: Slot) -> None:
-    """Write slots as publication would."""
+    """Write slots as publication would; none is nothing to write."""
+    if not slots:
+        return
     rows = [
         {
             "id": slot.id,

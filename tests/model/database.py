@@ -31,6 +31,10 @@ from tests.model.engine import Picture
 from tests.model.intent import FAMILIES
 
 _CLEAR = (
+    "season_occurrences",
+    "season_requests",
+    "season_rounds",
+    "plans",
     "penalties",
     "strike_annulments",
     "strikes",

@@ -11,15 +11,17 @@ from services.booking.domain.reason import Reason
 from services.booking.domain.request import Actor
 from services.booking.domain.schedule import slots_of
 from services.booking.domain.season import (
-    NOT_ALLOCATED,
-    NOT_IN_PLAN,
     Fate,
+    Hour,
     Occurrence,
     Ruling,
     SeasonRound,
     Step,
+    asked_for,
+    at_commitment,
     check_round,
     check_series,
+    must_have_room,
     ruled,
 )
 from services.booking.domain.season_news import season_event
@@ -92,7 +94,8 @@ async def ask(tx: Connection, made: SeasonRequest, now: datetime) -> list[Occurr
     if len(mine) >= REQUESTS_MOST:
         raise Refused(Reason.SEASON_REQUEST_INVALID, why="too_many")
     places = await _planned(tx, [made.series.service_id], made.series.first, made.series.last)
-    occurrences = [_occurrence(made, starts_at, places) for starts_at in starts]
+    hours = [(made.series.service_id, starts_at) for starts_at in starts]
+    occurrences = [asked_for(hour, made.id, made.account_id, new_id, is_planned=hour in places) for hour in hours]
     await add_request(tx, made, occurrences)
     return occurrences
 
@@ -154,9 +157,8 @@ async def commit(tx: Connection, round_id: UUID, by: By, catalogue: Catalogue) -
         return found
     decided: dict[UUID, list[Occurrence]] = {}
     for one in await occurrences_of_round(tx, round_id):
-        after = one
-        if one.fate is Fate.REQUESTED:
-            after = replace(one, fate=Fate.REJECTED, reason=NOT_ALLOCATED)
+        after = at_commitment(one)
+        if after is not one:
             await write_ruling(tx, after, by.account_id, by.now)
         decided.setdefault(one.request_id, []).append(after)
     await write_commitment(tx, round_id, by.account_id, by.now)
@@ -188,14 +190,10 @@ async def _has_room(tx: Connection, of_round: SeasonRound, after: Occurrence, fi
     service_id, starts_at = after.hour
     day = local_day(starts_at)
     places = await _planned(tx, [service_id], day, day) if service_id in of_round.service_ids else {}
-    room = places.get((service_id, starts_at), 0)
-    if room == 0 or (after.fate is Fate.ACCEPTED and await count_given(tx, after.hour, after.id) >= room):
-        raise Refused(Reason.OCCURRENCE_TAKEN, field=field, starts_at=starts_at)
+    must_have_room(after, places.get(after.hour, 0), await count_given(tx, after.hour, after.id), field)
 
 
-async def _planned(
-    tx: Connection, service_ids: Iterable[str], first: date, last: date
-) -> dict[tuple[str, datetime], int]:
+async def _planned(tx: Connection, service_ids: Iterable[str], first: date, last: date) -> dict[Hour, int]:
     """Return the hours that the plans in force have, with their places."""
     plans = await read_plans(tx, list(service_ids))
     return {
@@ -203,19 +201,3 @@ async def _planned(
         for service_id, published in plans.items()
         for slot in slots_of(published.plan, first, last)
     }
-
-
-def _occurrence(made: SeasonRequest, starts_at: datetime, places: Mapping[tuple[str, datetime], int]) -> Occurrence:
-    is_planned = (made.series.service_id, starts_at) in places
-    return Occurrence(
-        id=new_id(),
-        request_id=made.id,
-        account_id=made.account_id,
-        service_id=made.series.service_id,
-        starts_at=starts_at,
-        asked_service_id=made.series.service_id,
-        asked_starts_at=starts_at,
-        booking_id=new_id(),
-        fate=Fate.REQUESTED if is_planned else Fate.REJECTED,
-        reason=None if is_planned else NOT_IN_PLAN,
-    )

@@ -10,7 +10,7 @@ The laws:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -107,6 +107,10 @@ class SeasonStage(StrEnum):
     COMMITTED = "committed"
 
 
+Hour = tuple[str, datetime]
+"""A court's service, and when the hour begins."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeasonRound:
     """A round over the courts of one venue: requests come from `opens_at` to `closes_at`, for days `first` to `last`."""
@@ -183,7 +187,7 @@ class Occurrence:
     leased_until: datetime | None = None
 
     @property
-    def hour(self) -> tuple[str, datetime]:
+    def hour(self) -> Hour:
         """The hour that it wants, or that was proposed for it."""
         if self.fate is Fate.PROPOSED and self.proposed_service_id is not None and self.proposed_starts_at is not None:
             return self.proposed_service_id, self.proposed_starts_at
@@ -196,19 +200,20 @@ class Ruling:
 
     step: Step
     reason: str | None = None
-    hour: tuple[str, datetime] | None = None
+    hour: Hour | None = None
 
 
 def ruled(occurrence: Occurrence, ruling: Ruling, now: datetime) -> Occurrence:
     """Return the occurrence after `ruling`.
 
     Raises:
-        Refused: `occurrence_fixed` where it, or what is proposed, has begun, is being booked, or its fate allows no such
-            step.
+        Refused: `occurrence_fixed` where it, or what is proposed or agreed to, has begun, is being booked, or its fate allows
+            no such step.
     """
     fate = LIFE[occurrence.fate].get(ruling.step)
     leased = occurrence.leased_until is not None and occurrence.leased_until > now
-    begun = occurrence.starts_at <= now or (ruling.hour is not None and ruling.hour[1] <= now)
+    named = occurrence.hour if ruling.step is Step.AGREE else ruling.hour
+    begun = occurrence.starts_at <= now or (named is not None and named[1] <= now)
     if fate is None or leased or begun:
         raise Refused(Reason.OCCURRENCE_FIXED, fate=occurrence.fate.value)
     service_id, starts_at = (
@@ -223,6 +228,46 @@ def ruled(occurrence: Occurrence, ruling: Ruling, now: datetime) -> Occurrence:
         starts_at=starts_at,
         proposed_service_id=None if proposed is None else proposed[0],
         proposed_starts_at=None if proposed is None else proposed[1],
+    )
+
+
+def must_have_room(after: Occurrence, places: int, given: int, field: str | None = None) -> None:
+    """Let an hour pass that is given or proposed where the plan has `places`, and that others were `given` so often.
+
+    An hour is given as often as the plan has places in it, whichever round asks. A proposal takes none: it is looked at again
+    when the club agrees.
+
+    Raises:
+        Refused: `occurrence_taken`.
+    """
+    taken = given if after.fate is Fate.ACCEPTED else 0
+    if after.fate in {Fate.ACCEPTED, Fate.PROPOSED} and places <= taken:
+        raise Refused(Reason.OCCURRENCE_TAKEN, field=field, starts_at=after.hour[1])
+
+
+def at_commitment(occurrence: Occurrence) -> Occurrence:
+    """Return what becomes of an occurrence when its round is committed: what nobody decided is rejected, and says so."""
+    if occurrence.fate is not Fate.REQUESTED:
+        return occurrence
+    return replace(occurrence, fate=Fate.REJECTED, reason=NOT_ALLOCATED)
+
+
+def asked_for(
+    asked: Hour, request_id: UUID, account_id: UUID, named: Callable[[], UUID], *, is_planned: bool
+) -> Occurrence:
+    """Return an hour as it is asked for; one that the plan does not have is rejected at once."""
+    service_id, starts_at = asked
+    return Occurrence(
+        id=named(),
+        request_id=request_id,
+        account_id=account_id,
+        service_id=service_id,
+        starts_at=starts_at,
+        asked_service_id=service_id,
+        asked_starts_at=starts_at,
+        booking_id=named(),
+        fate=Fate.REQUESTED if is_planned else Fate.REJECTED,
+        reason=None if is_planned else NOT_IN_PLAN,
     )
 
 
@@ -256,9 +301,9 @@ def check_series(series: Series, of_round: SeasonRound) -> list[datetime]:
     return starts
 
 
-def rivals(occurrences: Iterable[Occurrence]) -> dict[tuple[str, datetime], list[UUID]]:
+def rivals(occurrences: Iterable[Occurrence]) -> dict[Hour, list[UUID]]:
     """Return, for each hour that more than one occurrence wants or has, those occurrences."""
-    hours: dict[tuple[str, datetime], list[UUID]] = {}
+    hours: dict[Hour, list[UUID]] = {}
     for one in occurrences:
         if one.fate in WANTED:
             hours.setdefault(one.hour, []).append(one.id)

@@ -1,5 +1,6 @@
 """Seasons: a series taken apart, what may happen to an hour, the fair order, and never the past."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -136,6 +137,10 @@ def test_to_agree_is_to_take_what_was_proposed() -> None:
     assert agreed.proposed_starts_at is None
     with pytest.raises(Refused):
         ruled(hour(), Ruling(step=Step.PROPOSE, hour=("court-2", make.NOW)), make.NOW)
+    earlier = ruled(hour(), Ruling(step=Step.PROPOSE, hour=("court-2", SOON - timedelta(hours=1))), make.NOW)
+    for step in (Step.AGREE, Step.DECLINE):
+        with pytest.raises(Refused) if step is Step.AGREE else nullcontext():
+            ruled(earlier, Ruling(step=step), SOON - timedelta(hours=1))
 
 
 def test_who_was_given_least_comes_first_and_among_equals_who_asked_first() -> None:
