@@ -226,6 +226,7 @@ SLOWLY_FOUND = {
     holds_last_an_instant_too_long,
     a_step_is_corrected_while_its_door_is_open,
     who_was_at_one_step_is_struck_all_the_same,
+    the_last_step_is_taken_back_and_they_still_came,
 }
 """Faults that take `MANY_GAMES`: `make chaos` plays them."""
 
