@@ -12,7 +12,7 @@ from services.booking.commands.catalogue_cache import CatalogueCache
 from services.booking.commands.desk import Desk
 from services.booking.main import DESK_SESSION
 from services.booking.store import database
-from services.booking.store.database import Lines, Lost, run_and_commit
+from services.booking.store.database import Lines, Lost, begin_and_fetch, run_and_commit
 from shared.clock import SettableClock
 from shared.db import create_engine, driver_of, prepared
 from tests import make, world
@@ -51,6 +51,29 @@ async def test_a_connection_that_the_server_has_ended_is_not_taken_again(engine:
     await asyncio.sleep(0.05)
     assert await pid_of_next(lines, more=False) != pid
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+SAY = prepared("SELECT set_config('yuyue.test', :said, true)")
+HEAR = prepared("SELECT current_setting('yuyue.test'), (SELECT count(*) FROM slots)")
+
+
+async def test_the_next_transaction_begins_with_the_commit_and_sees_what_was_committed_since(
+    engine: AsyncEngine,
+) -> None:
+    lines, drivers, begun = Lines(engine), [], []
+    follows = iter([True, False])
+    for number in range(2):
+        async with lines.transaction(lambda: next(follows)) as tx:
+            drivers.append(driver_of(tx))
+            begun.append(driver_of(tx).is_in_transaction())
+            if number == 1:  # by somebody else, after the transaction began
+                await world.put_slots(engine, make.slot())
+            found = await begin_and_fetch(tx, (SAY, {"said": f"no. {number}"}), (HEAR, {}), "said text, slots bigint")
+            assert (found["said"], found["slots"]) == (f"no. {number}", number)
+            await run_and_commit(tx, ONE, {"wanted": 1}, more_follows=True)
+    assert begun == [False, True], "the second one has begun with the first one's commit"
+    assert drivers[0] is drivers[1]
+    assert not drivers[0].is_in_transaction(), "where nothing follows it is given back without one"
 
 
 async def test_a_count_that_is_not_as_wanted_undoes_everything(engine: AsyncEngine) -> None:

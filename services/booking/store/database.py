@@ -119,7 +119,6 @@ class Lines:
         """Give back whatever is free."""
         while self._free:
             connection = self._free.pop()
-            _info(connection).pop(_AFRESH, None)
             await _rolled_back(connection)
             await connection.close()
 
@@ -141,6 +140,7 @@ async def _plan_in_time(connection: Connection) -> None:
     plans.served += 1
     if plans.served < plans.anew_at and now < plans.made_at + PLANS_SECONDS:
         return
+    await _rolled_back(connection)  # what was only begun, so that a fault here leaves nothing begun
     await driver_of(connection).execute("DISCARD PLANS")
     plans.made_at = now
     if plans.served >= plans.anew_at:
@@ -155,6 +155,7 @@ def _info(connection: Connection) -> dict[str, Any]:
 
 async def _rolled_back(connection: Connection) -> bool:
     """Leave no transaction open on `connection`; say whether it can be used again."""
+    _info(connection).pop(_AFRESH, None)
     driver = driver_of(connection)
     try:
         if driver.is_in_transaction():
