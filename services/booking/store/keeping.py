@@ -145,7 +145,8 @@ KEEP = prepared(
     ),
     answered AS (
         INSERT INTO idempotency ({names(_ANSWERED)}, created_at)
-        SELECT {names(_ANSWERED).replace("body", "convert_to(body, 'UTF8')")}, :now FROM {given("answered", _ANSWERED)}
+        SELECT account_id, key, fingerprint, status, headers, convert_to(body, 'UTF8'), :now
+        FROM {given("answered", _ANSWERED)}
     )
     SELECT must_be((SELECT count(*) FROM made), :made), must_be((SELECT count(*) FROM altered), :altered)
     """  # noqa: S608 - names of our own tables and columns
