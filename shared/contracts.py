@@ -12,7 +12,7 @@ from uuid import UUID
 from shared.value import value
 
 
-@value(frozen=True, slots=True)
+@value(frozen=True, slots=False)
 class Words:
     """The same words in the two languages of the house."""
 
@@ -48,7 +48,7 @@ class EventType(StrEnum):
     CONSENT_ANSWERED = "yuyue.message.consent_answered.v1"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class StepTold:
     """One step of an itinerary: what, where, when, and how many of the party take part.
 
@@ -64,7 +64,7 @@ class StepTold:
     met_at: datetime | None = None
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class Preparation:
     """What somebody must do `lead_minutes` before the start, in words: to fast, to drink, to bring a form."""
 
@@ -72,7 +72,7 @@ class Preparation:
     words: Words
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class BookingChanged:
     """A booking as it stands at `version`; the event's type says what happened to it.
 
@@ -114,7 +114,7 @@ class BookingChanged:
     alternatives: tuple[str, ...] = ()
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class PenaltyChanged:
     """Where a person stands with late cancellations and no-shows under one rule, at `version`.
 
@@ -136,7 +136,7 @@ class PenaltyChanged:
     local_until: str | None
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class ConsentAsked:
     """The second of a couple is asked to agree to a booking that is held for both; `account_id` is theirs.
 
@@ -157,7 +157,7 @@ class ConsentAsked:
     local_hold_until: str
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class QueueMoved:
     """Somebody waits in a venue's queue with `ticket`, and `ahead` others are still before them.
 
@@ -177,7 +177,7 @@ class QueueMoved:
     useful_until: datetime
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class CaseMoved:
     """An application has come to another step; `step` says in words where it stands, `next_step` what follows."""
 
@@ -191,7 +191,7 @@ class CaseMoved:
     sensitive: bool
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class ReleaseNearing:
     """Somebody asked to be told before the places of a service open, at `opens_at`, in local words `local_opens`.
 
@@ -210,7 +210,7 @@ class ReleaseNearing:
     state: str = "nearing"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class CopyChanged:
     """Somebody wants messages about their bookings copied to a family member, `reader_id`, who must agree.
 
@@ -229,7 +229,7 @@ class CopyChanged:
     sensitive: bool
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class AccountErased:
     """Somebody was erased, as they asked: whoever keeps anything personal of this account destroys it."""
 
@@ -247,7 +247,7 @@ class CopiedKind(StrEnum):
     CLOSURE = "closure"
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class MessageEvidence:
     """How well a message about a booking is known to have arrived: published by the notify service, rising only.
 
@@ -265,7 +265,7 @@ class MessageEvidence:
     answer: str | None = None
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class ConsentAnswered:
     """Whoever was asked by `ConsentAsked` replied to its message, once for each change of mind; the newest counts."""
 
@@ -277,7 +277,7 @@ class ConsentAnswered:
     at: datetime
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class SignInCodeRequested:
     """A resident asked for a one-time code. `sealed` opens, for the notify service only, to a `SignInMessage`."""
 
@@ -286,7 +286,7 @@ class SignInCodeRequested:
     expires_at: datetime
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class ContactProofRequested:
     """Somebody gave an address and has yet to prove that it is theirs.
 
@@ -298,7 +298,7 @@ class ContactProofRequested:
     expires_at: datetime
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class Contact:
     """How to reach the holder of an account: the clear text inside `BookingChanged.contact`.
 
@@ -315,7 +315,7 @@ class Contact:
     """Of somebody who gets copies of another's messages: whose, masked."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class ContactProof:
     """The clear text inside `ContactProofRequested.sealed`: a mail address, and the code and the link that prove it."""
 
@@ -325,7 +325,7 @@ class ContactProof:
     language: str
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class SignInMessage:
     """The clear text inside `SignInCodeRequested.sealed`: E.164 phone number and one-time code."""
 
@@ -363,7 +363,7 @@ DATA_OF: dict[EventType, type[EventData]] = {
 }
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=False, kw_only=True)
 class Event:
     """One fact and its envelope (CloudEvents 1.0).
 

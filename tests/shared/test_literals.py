@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.db import array_literal, bytes_literal, create_engine, documents_literal, driver_of, literal
+from shared.db import (
+    array_literal,
+    bytes_literal,
+    create_engine,
+    documents_array,
+    documents_literal,
+    driver_of,
+    literal,
+)
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 KINDS: dict[str, st.SearchStrategy[Any]] = {
@@ -81,8 +89,15 @@ async def test_documents_and_bytes_come_back_as_they_were(
     connection: AsyncConnection, documents: list[dict[str, str]], texts: list[bytes]
 ) -> None:
     written = [json.dumps(one, ensure_ascii=False) for one in documents]
-    assert await read(connection, documents_literal(written), "jsonb") == documents
+    query = f"SELECT {documents_array(literal(documents_literal(written)), 'jsonb')}"
+    assert await driver_of(connection).fetchval(query) == documents
     assert await read(connection, bytes_literal(texts), "bytea") == texts
+
+
+@pytest.mark.parametrize("documents", [[""], ["{}", ""], ["{}", '"\x1e"']])
+def test_what_is_no_json_is_not_taken_for_documents(documents: list[str]) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        documents_literal(documents)
 
 
 def test_a_nul_is_refused_before_it_cuts_a_statement_off() -> None:

@@ -67,7 +67,7 @@ _EXACT = ConfigDict(extra="forbid")
 _BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.MOVE, Action.CANCEL, Action.CANCEL_MEMBER)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class ServiceShown:
     """The service that is booked."""
 
@@ -78,7 +78,7 @@ class ServiceShown:
     name: Words
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class VenueShown:
     """Where to go, or who comes."""
 
@@ -90,7 +90,7 @@ class VenueShown:
     district_id: str
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class PersonShown:
     """One of the party, under the name that the account gave them, masked."""
 
@@ -101,7 +101,7 @@ class PersonShown:
     relation: str
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class CheckInShown:
     """When the door checks the party in; an itinerary from its first step to its last."""
 
@@ -111,7 +111,7 @@ class CheckInShown:
     closes_at: datetime
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class BookedStep:
     """One step of an itinerary: what, where, when, and who of the party."""
 
@@ -136,7 +136,7 @@ class BookedStep:
     ]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class BookedItinerary:
     """How the booking goes through an itinerary, its steps in order of time."""
 
@@ -147,7 +147,7 @@ class BookedItinerary:
     steps: list[BookedStep]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class BookingShown:
     """A booking at `version`, which is also its ETag. Times carry the venue's offset, +08:00."""
 

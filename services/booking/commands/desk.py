@@ -18,6 +18,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 from uuid import UUID
 
@@ -95,6 +96,7 @@ class Desk:
         self._waiting = Queue(self._limits)
         self._flights: dict[asyncio.Task[None], int] = {}
         self._locking: asyncio.Task[None] | None = None
+        self._next_slot_ids: AbstractSet[UUID] = frozenset()
         self._keys_in_flight: set[KeyName] = set()
         self._reading = False
         self._more_came = False
@@ -144,7 +146,7 @@ class Desk:
         For that the batches must be of even size: one takes half of whoever is here, and none begins that would be
         small beside the other, because a batch of two takes PostgreSQL nearly as long as one of twenty.
         """
-        if self._reading and self._flights:
+        if self._reading and len(self._waiting) < sum(self._flights.values()):
             return  # those who are being read ride along
         while self._waiting and self._locking is None and len(self._flights) < FLIGHTS:
             waiting, flying = len(self._waiting), sum(self._flights.values())
@@ -155,6 +157,7 @@ class Desk:
             if batch:
                 keys = {asked.key_name for asked in batch if asked.key_name is not None}
                 self._keys_in_flight |= keys
+                self._next_slot_ids = _slots_asked_for([asked.request for asked in batch])
                 self._locking = asyncio.create_task(self._fly(batch, keys), name="desk")
                 self._flights[self._locking] = len(batch)
             elif len(self._waiting) == waiting:
@@ -164,6 +167,15 @@ class Desk:
         if self._locking is asyncio.current_task():
             self._locking = None
             self._begin()
+
+    async def _let_the_next_ask(self, slot_ids: AbstractSet[UUID]) -> None:
+        """Let the next batch, if it has just begun, send for its locks and facts before this one is decided and kept.
+
+        PostgreSQL then finds them first, and the next batch is decided while this one is kept; the other way about, this
+        process stands still until both are done. A batch that wants one of `slot_ids` must wait for this one's end anyway.
+        """
+        if self._locking is not None and slot_ids.isdisjoint(self._next_slot_ids):
+            await asyncio.sleep(0)
 
     def _more_follows(self) -> bool:
         return len(self._waiting) > 0 or len(self._flights) > 1
@@ -227,8 +239,9 @@ class Desk:
                 asked.settle(answer)
 
     async def _gather(self, tx: Connection, requests: Sequence[Request]) -> tuple[Facts, Gathered]:
+        slot_ids = _slots_asked_for(requests)
         wanted = Wanted(
-            slot_ids=_slots_asked_for(requests),
+            slot_ids=slot_ids,
             booking_ids={request.booking_id for request in requests if isinstance(request, Alter | Move)},
             people={
                 (request.account_id, person_id)
@@ -243,6 +256,7 @@ class Desk:
         facts = Facts(now=wanted.now, catalogue=self._catalogue.current, slots={}, chance=self.chance)
         gathered = await lock_and_gather(tx, wanted, facts, self._lock)
         self._has_locks()
+        await self._let_the_next_ask(slot_ids)
         facts.catalogue = await self._catalogue.at_version(tx, gathered.catalogue_version)
         lines = {request.slot_id: request.after for request in requests if isinstance(request, ServeLine)}
         if lines or any(slot.waited for slot in facts.slots.values()):
