@@ -2,7 +2,7 @@
 
 An event is a fact in the past tense and carries the whole picture at its version, so that whoever missed the ones
 before it can still act. It never carries personal data in clear text: contact data travels sealed for the notify
-service alone.
+service alone. Without slots, because they are written as JSON (`shared.plain_json`).
 """
 
 from datetime import datetime

@@ -25,6 +25,7 @@ from services.booking.domain.reference import RANDOM_BYTES, new_reference
 from services.booking.domain.request import Actor, Alter, Book, Key
 from services.booking.domain.slot import Slot
 from services.booking.store.gathering import lock_and_gather
+from services.booking.store.keeping import keep_and_commit
 from services.booking.store.locking import LOCK_NOTHING, Wanted
 from services.booking.sweeps import Sweeps
 from shared.clock import SettableClock
@@ -152,6 +153,50 @@ async def test_batches_beside_each_other_are_of_even_size(city: City, monkeypatc
     answers += await asyncio.gather(*late)
     assert [answer.status for answer in answers] == [201] * 43
     assert sizes == [20, 20, 3]
+    assert await world.audit(city.engine) == CLEAN
+    await desk.close()
+
+
+@pytest.mark.parametrize(
+    ("shared", "order"), [(False, ["begin", "begin", "keep", "keep"]), (True, ["begin", "keep", "begin", "keep"])]
+)
+async def test_the_next_batch_begins_before_this_one_is_kept(
+    city: City, monkeypatch: pytest.MonkeyPatch, shared: bool, order: list[str]
+) -> None:
+    """It begins though more are being read, and asks first; where it wants the same slot it must wait, and is not waited for."""
+    starts_at = make.slot().starts_at + timedelta(hours=1)
+    slots = [
+        make.slot(capacity=50),
+        make.slot(capacity=50, starts_at=starts_at, ends_at=starts_at + timedelta(minutes=30)),
+    ]
+    await world.put_slots(city.engine, *slots)
+    first, *others = await world.put_residents(city.engine, 3)
+    happened: list[str] = []
+    served = Desk._serve
+    late: list[asyncio.Task[Answer]] = []
+
+    async def serve(desk: Desk, batch: Any) -> None:
+        happened.append("begin")  # and then it takes a connection, which need not be here yet
+        await served(desk, batch)
+
+    async def gather(*given: Any) -> Any:
+        found = await lock_and_gather(*given)
+        if not late:
+            late.extend(asyncio.create_task(desk.ask(wish(one, slots[not shared]), render)) for one in others)
+            await asyncio.sleep(0)
+        return found
+
+    async def keep(*given: Any, **options: Any) -> None:
+        happened.append("keep")
+        await keep_and_commit(*given, **options)
+
+    monkeypatch.setattr(desk_module, "lock_and_gather", gather)
+    monkeypatch.setattr(desk_module, "keep_and_commit", keep)
+    monkeypatch.setattr(Desk, "_serve", serve)
+    desk = city.another()
+    answers = [await desk.ask(wish(first, slots[0]), render), *await asyncio.gather(*late)]
+    assert [answer.status for answer in answers] == [201] * 3
+    assert happened == order
     assert await world.audit(city.engine) == CLEAN
     await desk.close()
 

@@ -1,7 +1,8 @@
 """What a booking looks like to whoever may see it: one shape for every endpoint that answers with a booking.
 
 Bookings are answered with in a rush, so their shape is plain dataclasses, which document themselves as models do, and
-are made and written at a quarter of the time, because nothing that comes from the core itself is validated again.
+are made and written at a quarter of the time, because nothing that comes from the core itself is validated again. They
+have no slots (`shared.plain_json`).
 """
 
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ _EXAMPLE: dict[str, Any] = {
 _EXACT = ConfigDict(extra="forbid")
 
 _BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.MOVE, Action.CANCEL, Action.CANCEL_MEMBER)
+_POSSIBLE = {state: [action for action in _BY_THE_BOOKER if action in LIFECYCLE[state]] for state in State}
 
 
 @dataclass(kw_only=True)
@@ -191,6 +193,7 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
     policy = catalogue.policies[service.policy_id]
     opens, closes = visit_window(booking, catalogue)
     state = booking.state_at(now)
+    cancel_by = cancel_deadline(policy.cancel_by, booking.starts_at)
     return BookingShown(
         id=booking.id,
         reference=booking.reference,
@@ -209,10 +212,10 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
         seats=booking.seats,
         channel=booking.channel,
         declarations=dict(booking.declarations),
-        cancel_by=local(cancel_deadline(policy.cancel_by, booking.starts_at)),
+        cancel_by=local(cancel_by),
         check_in=CheckInShown(opens_at=local(opens), closes_at=local(closes)),
         reminders=list(policy.reminders),
-        actions=_actions(booking, state, policy, now),
+        actions=_actions(booking, state, policy, cancel_by, now),
         reason=booking.reason,
         itinerary=_itinerary(booking, catalogue, now),
         created_at=local(booking.created_at),
@@ -266,12 +269,14 @@ def _person(account_id: UUID, person_id: UUID, companions: Companions) -> Person
     return PersonShown(person_id=person_id, name=companion.name_masked, relation=companion.relation)
 
 
-def _actions(booking: Booking, state: State, policy: Policy, now: datetime) -> list[Action]:
+def _actions(booking: Booking, state: State, policy: Policy, cancel_by: datetime, now: datetime) -> list[Action]:
     """Return what the booker may do: the lifecycle's actions less those that the policy or the time forbids."""
-    possible = [action for action in _BY_THE_BOOKER if action in LIFECYCLE[state]]
+    possible = _POSSIBLE[state]
+    if not possible:
+        return []
     confirmed = state is State.CONFIRMED
     too_late = confirmed and too_late_to_cancel(policy, booking.starts_at, now)
-    too_late_to_move = confirmed and now > cancel_deadline(policy.cancel_by, booking.starts_at)
+    too_late_to_move = confirmed and now > cancel_by
     forbidden = {
         Action.EXTEND: booking.is_offer or booking.extensions >= policy.hold_extensions,
         Action.CONFIRM: policy.approval or now >= booking.starts_at,
