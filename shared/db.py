@@ -195,6 +195,16 @@ def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[Any]":
     return driver
 
 
+def is_being_ended(error: Exception) -> bool:
+    """Say whether `error` is the driver's word for a connection whose end was announced and has not come yet.
+
+    A PostgreSQL that ends its sessions says so first. Whoever asks in the instant before the socket closes is told by asyncpg,
+    with an error of its own kind, that the protocol is elsewhere; nothing was sent.
+    """
+    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
+    return isinstance(cause, asyncpg.InternalClientError)
+
+
 def dump_json(value: Any) -> str:
     """Write JSON with non-ASCII text as it is; dates, UUIDs, enumerations and dataclasses are understood."""
     return to_json(value).decode()

@@ -43,6 +43,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from shared.clock import Clock, system_clock
 from shared.codec import Received, UnknownEvent, data_from_json, data_json
 from shared.contracts import Event, EventType
+from shared.db import is_being_ended
 from shared.log import redact_text
 
 logger = logging.getLogger(__name__)
@@ -124,8 +125,8 @@ def passes(error: Exception) -> bool:
     """Tell whether `error` is of a kind that goes away by itself."""
     if isinstance(error, DBAPIError):
         state = str(getattr(error.orig, "sqlstate", None) or "")
-        return error.connection_invalidated or state[:2] in PASSING_CLASSES
-    return isinstance(error, OSError | TimeoutError | PoolTimeout)
+        return error.connection_invalidated or state[:2] in PASSING_CLASSES or is_being_ended(error)
+    return isinstance(error, OSError | TimeoutError | PoolTimeout) or is_being_ended(error)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -199,6 +201,22 @@ async def test_the_next_batch_begins_before_this_one_is_kept(
     assert happened == order
     assert await world.audit(city.engine) == CLEAN
     await desk.close()
+
+
+async def test_who_asks_while_the_session_is_being_ended_is_told_to_ask_again(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen when PostgreSQL was killed: the end is announced, the socket still open, and the driver at a loss."""
+    slot = make.slot(capacity=50)
+    await world.put_slots(city.engine, slot)
+    (resident,) = await world.put_residents(city.engine, 1)
+    with monkeypatch.context() as patch:
+        announced = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+        patch.setattr(asyncpg.Connection, "execute", AsyncMock(side_effect=announced))
+        with pytest.raises(Refused) as refused:
+            await city.desk.ask(wish(resident, slot), render)
+    assert refused.value.reason is Reason.BUSY
+    assert (await city.desk.ask(wish(resident, slot), render)).status == 201
 
 
 async def race(city: City, desks: tuple[Desk, Desk], rounds: int) -> list[tuple[int, int]]:

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -25,12 +27,15 @@ from services.booking.store.locking import Wanted
 from shared.clock import SettableClock
 from shared.db import create_engine
 from shared.ids import new_id
+from shared.inbox import passes
 from shared.refusal import Refused
 from shared.web import Answer
 from tests import make
 
 DONE = Answer(201, {"content-type": "application/json", "etag": '"1"'}, '{"名":"\x00\xff"}'.encode())
 EXPLAINED = Answer(409, {"content-type": "application/problem+json"}, b'{"code":"no"}')
+
+ANNOUNCED = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
 
 
 def explain(refused: Refused) -> Answer:
@@ -216,8 +221,10 @@ async def test_no_unfinished_row_is_ever_seen(work: Work) -> None:
         assert (await connection.execute(text("SELECT min(status) FROM idempotency"))).scalar_one() == 201
 
 
-async def test_what_says_later_is_told_from_what_is_wrong(work: Work, booking_url: str) -> None:
-    """A lock not had in time, or a statement that took too long, is 503 and not 500."""
+async def test_what_says_later_is_told_from_what_is_wrong(
+    work: Work, booking_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock not had in time, a statement that took too long, a session that is being ended: 503 and not 500."""
     hasty = create_engine(
         booking_url, application_name="hasty", server_settings={"lock_timeout": "100ms", "statement_timeout": "200ms"}
     )
@@ -236,5 +243,12 @@ async def test_what_says_later_is_told_from_what_is_wrong(work: Work, booking_ur
     assert not is_unavailable(await error_of("SELECT * FROM nowhere"))
     assert not is_unavailable(await error_of("INSERT INTO districts (id) VALUES ('a')"))
     assert is_unavailable(ConnectionRefusedError())
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "prepare", AsyncMock(side_effect=ANNOUNCED))
+        found = await error_of("SELECT 1")
+    assert is_unavailable(found)
+    assert passes(found)
+    assert is_unavailable(ANNOUNCED)
+    assert passes(ANNOUNCED)
     assert not is_unavailable(ValueError())
     await hasty.dispose()

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.db import Prepared, driver_of, literal
+from shared.db import Prepared, driver_of, is_being_ended, literal
 
 
 class Collided(Exception):  # noqa: N818 - it happened to us; the desk takes it up again
@@ -26,7 +26,7 @@ class Lost(Exception):  # noqa: N818 - nobody knows; that is the point
 Engine = AsyncEngine
 Connection = AsyncConnection
 
-DatabaseError = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DatabaseError = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """Whatever may go wrong on the way to the database and back."""
 
 _NOT_NOW = (
@@ -50,6 +50,8 @@ _BUSY_STATES = frozenset({"55P03", "57014", "40001", "40P01", "53300", "57P01", 
 
 def is_unavailable(error: Exception) -> bool:
     """Say whether `error` means "not now" (the database is starting, gone or too busy), not a wrong statement of ours."""
+    if is_being_ended(error):
+        return True
     if isinstance(error, DBAPIError):
         return isinstance(error, _NOT_NOW) or error.connection_invalidated or sqlstate(error) in _BUSY_STATES
     return isinstance(error, _NOT_NOW) or getattr(error, "sqlstate", None) in _BUSY_STATES

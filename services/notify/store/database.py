@@ -10,7 +10,7 @@ from shared.inbox import passes
 Engine = AsyncEngine
 Connection = AsyncConnection
 
-DatabaseError = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+DatabaseError = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """Whatever may go wrong on the way to the database and back."""
 
 _NOT_NOW = (
