@@ -162,9 +162,9 @@ def documents_literal(documents: Sequence[str]) -> str:
     return written
 
 
-def documents_array(text_: str, kind: str) -> str:
-    """Return the expression that reads what `documents_literal` wrote as an array of `kind`."""
-    return f"CAST(string_to_array({text_}, chr({ord(_BETWEEN_DOCUMENTS)})) AS {kind}[])"
+def documents_array(written: str, kind: str) -> str:
+    """Return the expression of SQL that takes `written`, a text of `documents_literal`, for an array of `kind`."""
+    return f"CAST(string_to_array({written}, chr({ord(_BETWEEN_DOCUMENTS)})) AS {kind}[])"
 
 
 def bytes_literal(values: Sequence[bytes]) -> str:
@@ -199,10 +199,10 @@ def is_being_ended(error: Exception) -> bool:
     """Say whether `error` is the driver's word for a connection whose end was announced and has not come yet.
 
     A PostgreSQL that ends its sessions says so first. Whoever asks in the instant before the socket closes is told by asyncpg,
-    with an error of its own kind, that the protocol is elsewhere; nothing was sent.
+    with an error of its own kind, that the protocol is elsewhere; nothing was sent. Kinds of that error are other matters.
     """
     cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
-    return isinstance(cause, asyncpg.InternalClientError)
+    return type(cause) is asyncpg.InternalClientError
 
 
 def dump_json(value: Any) -> str:

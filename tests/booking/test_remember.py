@@ -250,5 +250,6 @@ async def test_what_says_later_is_told_from_what_is_wrong(
     assert passes(found)
     assert is_unavailable(ANNOUNCED)
     assert passes(ANNOUNCED)
+    assert not is_unavailable(asyncpg.OutdatedSchemaCacheError("a type has changed"))
     assert not is_unavailable(ValueError())
     await hasty.dispose()

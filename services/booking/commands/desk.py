@@ -147,7 +147,7 @@ class Desk:
         small beside the other, because a batch of two takes PostgreSQL nearly as long as one of twenty.
         """
         if self._reading and len(self._waiting) < sum(self._flights.values()):
-            return  # those who are being read ride along
+            return  # those who are being read ride along, unless there is a full half without them
         while self._waiting and self._locking is None and len(self._flights) < FLIGHTS:
             waiting, flying = len(self._waiting), sum(self._flights.values())
             if waiting * FLIGHTS < flying:
