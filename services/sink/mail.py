@@ -75,7 +75,7 @@ class MailFolder:
         print(f"mail to {recipients}: {name}", flush=True)  # noqa: T201 - this line is what the sink is for
 
     def _store(self, name: str, content: bytes) -> None:
-        unfinished = self._folder / f".{name}"
+        unfinished = self._folder / f".{name}.part"  # "*.eml" finds hidden files, too
         unfinished.write_bytes(content)
         unfinished.replace(self._folder / name)
 
