@@ -8,9 +8,9 @@ The law, step by step, each one transaction unless it says otherwise:
 3. Call the provider. No transaction is open.
 4. Record the outcome and what follows from it, for whoever still holds the lease.
 
-A worker may be killed between any two of them. Before 2 nothing has left, and another worker takes over when the lease
-runs out. Between 2 and 4 nobody knows, and the message says so. The in-app inbox needs none of this: it is written in
-the transaction of step 1.
+A worker may be killed between any two of them. Before 2 nothing has left, and another worker takes over when the claim
+ends, within seconds. Between 2 and 4 nobody knows, and the message says so when the lease runs out, which step 2 made
+longer than any letter may take. The in-app inbox needs none of this: it is written in the transaction of step 1.
 """
 
 import asyncio
@@ -49,14 +49,20 @@ class Pace:
 
     `places`: how many letters may be under way at a time; `batch`: messages claimed in one transaction, at most, and never
     more than there are places for; `gather_seconds`: for how long outcomes are collected before they are written down
-    together; `poll_seconds`: how long nothing is looked for once nothing more was due; `lease`: for how long a claim holds,
-    longer than any letter may take; `record_seconds`: for how long an outcome is kept in memory while the database is away.
+    together; `poll_seconds`: how long nothing is looked for once nothing more was due; `claim`: for how long a message is
+    kept from others before its attempt is on record; `lease`: for how long from then on, longer than any letter may take;
+    `record_seconds`: for how long an outcome is kept in memory while the database is away.
+
+    Nothing has left before the attempt is on record, so `claim` is only as long as getting that far may take where PostgreSQL
+    answers: two waits for a connection, of five seconds each, and one for a lock, of three. Who is slower sends nothing that
+    another has taken meanwhile: `messages.start` asks for the token.
     """
 
     batch: int = 200
     places: int = 50
     gather_seconds: float = 0.02
     poll_seconds: float = 0.25
+    claim: timedelta = timedelta(seconds=15)
     lease: timedelta = timedelta(seconds=120)
     record_seconds: float = 60.0
 
@@ -184,7 +190,7 @@ class Delivery:
 
     async def _claim(self, channel: Channel, wanted: int = 200) -> tuple[int, list[Due]]:
         now = self.clock()
-        lease = Lease(token=new_id(), until=now + self._pace(channel).lease)
+        lease = Lease(token=new_id(), until=now + self._pace(channel).claim)
         async with self.engine.begin() as tx:
             dues = await messages.claim(tx, channel, lease, now, wanted)
             moves = [on_claim(due, lease, now) for due in dues]

@@ -56,7 +56,7 @@ class NotifySettings(Settings):
     )
     lease_seconds: Annotated[float, Field(ge=10, le=3600)] = Field(
         default=120.0,
-        description="Seconds for which a worker may hold a message: what it holds when it dies, another takes up then.",
+        description="Seconds that sending a message may take a worker: after that, it counts as in doubt. What a dead worker had only claimed is taken up within seconds.",
     )
 
     smtp_host: str | None = Field(

@@ -82,7 +82,7 @@ def _email(means: Means) -> Route[Any] | None:
         connections=settings.smtp_connections,
     )
     # as many as there are connections, and half as many again that are made ready meanwhile
-    pace = Pace(places=settings.smtp_connections + settings.smtp_connections // 2, lease=_lease(settings))
+    pace = Pace(places=settings.smtp_connections + settings.smtp_connections // 2, lease=lease(settings))
     return Route(means.composer.mail, Rehearsing(Smtp(server)), pace=pace)
 
 
@@ -111,11 +111,12 @@ def _sms(means: Means) -> Route[Any] | None:
     rate = settings.sms_per_second
     limit = Limit(per_second=rate, burst=rate, reserve=rate / 5)
     limits = {one.provider: limit for one in (carrier, *others)} if rate else {}
-    pace = Pace(places=SMS_AT_ONCE, lease=_lease(settings))
+    pace = Pace(places=SMS_AT_ONCE, lease=lease(settings))
     return Route(means.composer.text_message, carrier, others=others, limits=limits, pace=pace)
 
 
-def _lease(settings: NotifySettings) -> timedelta:
+def lease(settings: NotifySettings) -> timedelta:
+    """Return for how long an attempt holds that is on record, on every channel."""
     return timedelta(seconds=settings.lease_seconds)
 
 

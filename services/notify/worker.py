@@ -15,7 +15,7 @@ from services.notify import tables
 from services.notify.channels.webhook import WebhookCall
 from services.notify.compose import Composer, Unsubscribing
 from services.notify.consume import Planner
-from services.notify.deliver import Delivery
+from services.notify.deliver import Delivery, Pace
 from services.notify.domain.message import Channel
 from services.notify.domain.planning import Rules
 from services.notify.doubts import Doubts
@@ -27,7 +27,7 @@ from services.notify.store.database import Engine
 from services.notify.store.retention import Keep
 from services.notify.sweeps import Notary, Retention
 from services.notify.watch import Watch
-from services.notify.ways import Means, ways_out
+from services.notify.ways import Means, lease, ways_out
 from shared.bus import Bus
 from shared.clock import Clock, system_clock
 from shared.contracts import BOOKING_STREAM, BOOKING_SUBJECTS, NOTIFY_SOURCE, NOTIFY_STREAM, NOTIFY_SUBJECTS
@@ -120,6 +120,7 @@ def _delivery(settings: NotifySettings, opener: Opener, engine: Engine, client: 
         routes=ways_out(means),
         clock=clock,
         chance=secrets.SystemRandom().random,
+        pace=Pace(lease=lease(settings)),
     )
 
 

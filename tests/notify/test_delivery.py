@@ -22,10 +22,10 @@ from services.notify.domain.outcome import Outcome
 from services.notify.store import messages
 from services.notify.watch import Watch
 from shared.contracts import EventType, Words
-from tests.notify.make import booking, event
+from tests.notify.make import booking, code_requested, event
 from tests.notify.town import TEMPLATES, Town
 
-LEASE = Pace().lease
+CLAIM, LEASE = Pace().claim, Pace().lease
 LOCK = " FOR UPDATE SKIP LOCKED"
 CLAIM_GUARD = "AND (state IN ('planned', 'claimed') AND visible_at <= :now) IS TRUE"
 GUARD = """ AND m.state = v.before AND m.attempt = v.attempt
@@ -33,7 +33,8 @@ GUARD = """ AND m.state = v.before AND m.attempt = v.attempt
 SECOND_LOOK = """
         AND NOT EXISTS (SELECT FROM known_bookings k
                         WHERE k.booking_id = m.subject_id AND k.version <> m.subject_version)"""
-START_GUARD = "AND m.lease_token = v.token AND m.state = :claimed "
+TOKEN_GUARD = "AND m.lease_token = v.token "
+START_GUARD = f"{TOKEN_GUARD}AND m.state = :claimed "
 
 
 @dataclass(slots=True)
@@ -155,28 +156,68 @@ async def test_control_without_locks_and_guards_both_workers_send_everything(tow
     assert seen_twice(carrier) == 20
 
 
-async def lose_the_lease(town: Town) -> Carrier:
-    """One worker claims and stalls; its lease runs out; another claims; the first wakes up and goes on, then the other."""
+WAKES = ("before the other begins", "while the other sends", "after the other has sent")
+
+
+async def lose_the_claim(town: Town, wakes: str) -> tuple[int, int]:
+    """One worker claims and stalls; its claim ends; another claims; the first wakes up and goes on as if nothing had been.
+
+    Returns how many messages left by the first, and how many by the other.
+    """
     await book(town)
-    carrier = Carrier()
-    slow, quick = worker(town, carrier), worker(town, carrier)
+    late, prompt = Carrier(), Carrier()
+    slow, quick = worker(town, late), worker(town, prompt)
     _, lost = await slow._claim(Channel.EMAIL)
-    town.clock.advance(LEASE + timedelta(seconds=1))
+    town.clock.advance(CLAIM)
     _, held = await quick._claim(Channel.EMAIL)
     assert [due.id for due in lost] == [due.id for due in held]
-    await slow._send_together(slow.routes[Channel.EMAIL], lost)
+
+    async def wake() -> None:
+        await slow._send_together(slow.routes[Channel.EMAIL], lost)
+
+    if wakes == WAKES[0]:
+        await wake()
+    elif wakes == WAKES[1]:
+        prompt.during = lambda _mail: wake()
     await quick._send_together(quick.routes[Channel.EMAIL], held)
-    return carrier
+    if wakes == WAKES[2]:
+        await wake()
+    return len(late.seen), len(prompt.seen)
 
 
-async def test_a_worker_that_lost_its_lease_sends_nothing(town: Town) -> None:
-    assert len((await lose_the_lease(town)).seen) == 1
+@pytest.mark.parametrize("wakes", WAKES)
+async def test_a_slow_worker_sends_nothing_that_another_has_taken(town: Town, wakes: str) -> None:
+    assert await lose_the_claim(town, wakes) == (0, 1)
     assert (await town.states())["confirmation", 1, 0] == ("sent", "accepted")
+    assert [row.number for row in await town.rows("SELECT number FROM attempts")] == [1]
 
 
-async def test_control_without_the_fence_it_sends_a_second_time(town: Town) -> None:
+async def test_control_without_the_token_the_slow_worker_sends_what_another_has_taken(town: Town) -> None:
+    with without(("_START", TOKEN_GUARD)):
+        assert await lose_the_claim(town, WAKES[0]) == (1, 0)
+
+
+@pytest.mark.parametrize("wakes", WAKES[:2])
+async def test_control_without_the_fence_both_send_it(town: Town, wakes: str) -> None:
     with without(("_START", START_GUARD)):
-        assert len((await lose_the_lease(town)).seen) == 2
+        assert await lose_the_claim(town, wakes) == (1, 1)
+
+
+async def test_a_slow_worker_goes_on_with_what_nobody_has_taken_and_for_as_long_as_any(town: Town) -> None:
+    await book(town)
+    late, prompt = Carrier(), Carrier()
+    slow, quick = worker(town, late), worker(town, prompt)
+    _, lost = await slow._claim(Channel.EMAIL)
+    town.clock.advance(CLAIM + timedelta(minutes=1))
+
+    async def look_for_more(_mail: Mail) -> None:
+        town.clock.advance(LEASE - timedelta(seconds=1))
+        await quick.drain(Channel.EMAIL)
+
+    late.during = look_for_more
+    await slow._send_together(slow.routes[Channel.EMAIL], lost)
+    assert (len(late.seen), len(prompt.seen)) == (1, 0)
+    assert (await town.states())["confirmation", 1, 0] == ("sent", "accepted")
 
 
 # -- workers that die
@@ -194,12 +235,22 @@ async def test_a_worker_killed_before_the_attempt_loses_nothing(town: Town) -> N
     await book(town)
     carrier = Carrier()
     await worker(town, carrier)._claim(Channel.EMAIL)  # and dies here
-    town.clock.advance(LEASE - timedelta(seconds=1))
+    town.clock.advance(CLAIM - timedelta(seconds=1))
     await worker(town, carrier).deliver(Channel.EMAIL)
-    assert carrier.seen == [], "the lease still holds"
+    assert carrier.seen == [], "the claim still holds"
     town.clock.advance(timedelta(seconds=1))
     await worker(town, carrier).deliver(Channel.EMAIL)
     assert len(carrier.seen) == 1
+    assert (await town.states())["confirmation", 1, 0] == ("sent", "accepted")
+
+
+async def test_a_code_whose_worker_is_killed_before_the_attempt_comes_within_seconds(town: Town) -> None:
+    await town.hear(code_requested(town.keys.sign_in(), town.clock() + timedelta(minutes=5)))
+    await town.delivery()._claim(Channel.SMS)  # and dies here
+    town.clock.advance(timedelta(seconds=15))
+    await town.deliver()
+    assert [sent["PhoneNumbers"] for sent in town.gateway.seen] == ["13900000001"]
+    assert (await town.states(Channel.SMS))["sign_in_code", 1, 0] == ("sent", "accepted")
 
 
 async def test_a_worker_killed_while_sending_leaves_doubt_and_doubt_is_never_sent_again(town: Town) -> None:
@@ -209,7 +260,10 @@ async def test_a_worker_killed_while_sending_leaves_doubt_and_doubt_is_never_sen
         await worker(town, doomed).deliver(Channel.EMAIL)
     (attempt,) = await town.rows("SELECT number, verdict, finished_at FROM attempts")
     assert tuple(attempt) == (1, None, None), "the attempt was on record before the call"
-    town.clock.advance(LEASE)
+    town.clock.advance(LEASE - timedelta(seconds=1))
+    await worker(town, carrier).deliver(Channel.EMAIL)
+    assert (await town.states())["confirmation", 1, 0] == ("sending", "taken"), "however long ago its claim ended"
+    town.clock.advance(timedelta(seconds=1))
     await worker(town, carrier).deliver(Channel.EMAIL)
     assert (await town.states())["confirmation", 1, 0] == ("unknown", "lease_ran_out")
     (attempt,) = await town.rows("SELECT verdict, code FROM attempts")

@@ -260,6 +260,21 @@ def test_channels_are_set_up_by_the_settings_and_by_nothing_else(town: Town) -> 
     assert set(found) == {Channel.EMAIL, Channel.SMS}
 
 
+def test_the_lease_is_that_of_the_settings_on_every_channel(town: Town, key_folder: Path) -> None:
+    settings = NotifySettings(
+        database_url="postgresql://x/y",
+        key_folder=key_folder,
+        lease_seconds=30,
+        smtp_host="localhost",
+        wecom_corp_id="ww",
+        wecom_secret="s",
+    )
+    delivery = worker._delivery(settings, town.keys.opener, town.engine, town.client, town.clock)
+    assert set(delivery.routes) == {Channel.EMAIL, Channel.WECOM}
+    assert {delivery._pace(channel).lease for channel in Channel} == {timedelta(seconds=30)}
+    assert {delivery._pace(channel).claim for channel in Channel} == {timedelta(seconds=15)}
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

@@ -8,13 +8,13 @@
        |          |          +-> unknown -> sent, planned, dead, expired, unproven
        +----------+----------+-> superseded, expired, suppressed
 
-`claimed` is a lease without consequence: nothing has left the house, so anybody may take the message over. `sending`
-is written before the provider is called; a lease that runs out in it means that nobody knows whether the message
-left, and not knowing is a state of its own: `unknown` is neither success nor failure and is never sent again blindly.
-Evidence moves it: a receipt, a bounce, or proof that the provider never had it. Where there is none to be had, it is
-settled by another channel or by a reason that is said (`doubt.py`) and ends as `unproven`, which a late receipt still
-turns into fact. The in-app inbox knows no such
-doubt: it is written in one transaction with the message's state, from `planned` to `sent` at once.
+`claimed` is a short lease without consequence: nothing has left the house, so anybody may take the message over when it
+ends. `sending` is written before the provider is called; its lease is longer than any letter may take, and one that runs
+out means that nobody knows whether the message left. Not knowing is a state of its own: `unknown` is neither success nor
+failure and is never sent again blindly. Evidence moves it: a receipt, a bounce, or proof that the provider never had it.
+Where there is none to be had, it is settled by another channel or by a reason that is said (`doubt.py`) and ends as
+`unproven`, which a late receipt still turns into fact. The in-app inbox knows no such doubt: it is written in one
+transaction with the message's state, from `planned` to `sent` at once.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 class Action(StrEnum):
     CLAIM = "claim"
-    """A worker takes the message for the length of a lease."""
+    """A worker takes the message, for as long as getting to the attempt may take."""
     RELEASE = "release"
     """A worker that is about to stop gives it back."""
     START = "start"

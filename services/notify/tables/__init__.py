@@ -2,8 +2,8 @@
 
 The law: one row of `messages` is a message's place in the schedule and in the queue at once, so there is no second
 store that could disagree with it. `visible_at` is when a worker may next touch the row, whatever the reason: it is
-due, its pause is over, or the lease of a worker that died has run out. A row whose state is final is in no index that
-a worker reads.
+due, its pause is over, or the claim or the lease of a worker that died has run out. A row whose state is final is in no
+index that a worker reads.
 """
 
 from services.notify.tables.base import metadata
