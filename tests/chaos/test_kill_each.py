@@ -64,26 +64,29 @@ async def assert_nothing_lost_or_doubled(city: Town, accounts: set[UUID], killed
     told = "SELECT account_id, count(*) FROM inbox_messages WHERE kind = 'confirmation' GROUP BY 1"
     assert await city.counts(city.notify, told) == dict.fromkeys(accounts, 1)
     settled_by = max(killed_at + LEASE_SECONDS, time.monotonic()) + NEXT_CLAIM_SECONDS
-    received, unknown = await mails_once_settled(city, len(accounts), settled_by)
+    received, unknown = await mails_once_settled(city, accounts, settled_by)
     print(
         f"\n  {len(accounts)} bookings, {len(received)} mails, {len(unknown)} of which nobody knows whether they arrived"
     )
     assert set(received.values()) == {1}, {who: count for who, count in received.items() if count != 1}
     assert len(received) >= len(accounts) - len(unknown)
+    assert not accounts - set(received) - set(unknown), "a mail that arrived and is in doubt stands for no other"
 
 
-async def mails_once_settled(city: Town, wanted: int, until: float) -> tuple[Counter[str], dict[UUID, int]]:
-    """Count mails by their reader, and messages whose sending was cut off: when both together are all, or at `until`.
+async def mails_once_settled(city: Town, accounts: set[UUID], until: float) -> tuple[Counter[UUID], dict[UUID, int]]:
+    """Count mails by their reader, and messages whose sending was cut off: when everybody has one or the other, or at `until`.
 
     The inbox holds a confirmation for certain, so what nobody knows of it is soon put down as unproven and not asked again.
     """
     query = "SELECT recipient_id, count(*) FROM messages WHERE state IN ('unknown', 'unproven') GROUP BY 1"
     while True:
         received = Counter(
-            who for mail in city.mails() for who in re.findall(r"^To: .*?(resident-\d+)@", mail, flags=re.MULTILINE)
+            city.residents[int(who)].account_id
+            for mail in city.mails()
+            for who in re.findall(r"^To: .*?resident-(\d+)@", mail, flags=re.MULTILINE)
         )
         unknown = await city.counts(city.notify, query)
-        if len(received) + len(unknown) >= wanted or time.monotonic() >= until:
+        if accounts <= {*received, *unknown} or time.monotonic() >= until:
             return received, unknown
         await asyncio.sleep(1)
 
@@ -117,7 +120,7 @@ async def test_a_worker_killed_between_claim_and_attempt_holds_up_nobody(city: T
     left = await city.counts(city.notify, CLAIMED)
     assert left, "it was killed too early, or too late"
     await city.system.until_replaced("notify-worker", pid)
-    received, unknown = await mails_once_settled(city, len(accounts), killed_at + CLAIM_SECONDS + NEXT_CLAIM_SECONDS)
+    received, unknown = await mails_once_settled(city, accounts, killed_at + CLAIM_SECONDS + NEXT_CLAIM_SECONDS)
     after = time.monotonic() - killed_at
     print(f"\n  {len(left)} claimed by a killed worker; {len(received)} of {len(accounts)} mails {after:.1f} s later")
     assert (len(received), set(received.values()), unknown) == (len(accounts), {1}, {})
