@@ -127,12 +127,12 @@ def read_event(document: object) -> Received:
     )
 
 
-def data_json(event: Event) -> str:
-    """Write the data of `event` as the JSON that the outbox stores."""
-    return write_json(event.data).decode()
+def data_json(event: Event) -> bytes:
+    """Write the data of `event` as the JSON that the outbox stores, in UTF-8."""
+    return write_json(event.data)
 
 
-def data_from_json(event_type: EventType, stored: str) -> EventData:
+def data_from_json(event_type: EventType, stored: str | bytes) -> EventData:
     """Read what `data_json` wrote.
 
     Raises:

@@ -351,7 +351,7 @@ class Consumer:
             "type": event.type.value,
             "subject": event.subject,
             "occurred_at": event.time,
-            "data": cast(literal(data_json(event), Text), JSONB),
+            "data": cast(literal(data_json(event).decode(), Text), JSONB),
         }
         keep = insert(table).values(**content, **failure)
         await tx.execute(keep.on_conflict_do_update(index_elements=[table.c.event_id], set_=failure))

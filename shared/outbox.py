@@ -94,7 +94,7 @@ def event_row(event: Event) -> dict[str, Any]:
         "type": event.type.value,
         "subject": event.subject,
         "occurred_at": event.time,
-        "data": data_json(event),
+        "data": data_json(event).decode(),
     }
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,11 @@ AWKWARD = [
 ]
 
 
+class Kind(StrEnum):
+    PLAIN = "plain"
+    AWKWARD = 'a"\\b'
+
+
 @pytest.fixture
 async def connection(plumbing_url: str) -> AsyncIterator[AsyncConnection]:
     engine = create_engine(plumbing_url, application_name="literals", pool_size=1)
@@ -75,6 +81,11 @@ async def test_what_looks_like_notation_is_text(connection: AsyncConnection) -> 
     assert await read(connection, array_literal([*AWKWARD, None]), "text") == [*AWKWARD, None]
 
 
+async def test_members_of_an_enumeration_are_written_as_their_text(connection: AsyncConnection) -> None:
+    assert await read(connection, array_literal([Kind.PLAIN, Kind.AWKWARD]), "text") == ["plain", 'a"\\b']
+    assert await read(connection, array_literal([Kind.PLAIN, None]), "text") == ["plain", None]
+
+
 async def test_the_driver_s_own_uuids_are_written_like_any_other(connection: AsyncConnection) -> None:
     found = await driver_of(connection).fetchval("SELECT ARRAY[gen_random_uuid(), gen_random_uuid()]")
     assert all(isinstance(one, UUID) for one in found)
@@ -88,16 +99,21 @@ async def test_the_driver_s_own_uuids_are_written_like_any_other(connection: Asy
 async def test_documents_and_bytes_come_back_as_they_were(
     connection: AsyncConnection, documents: list[dict[str, str]], texts: list[bytes]
 ) -> None:
-    written = [json.dumps(one, ensure_ascii=False) for one in documents]
+    written = [json.dumps(one, ensure_ascii=False).encode() for one in documents]
     query = f"SELECT {documents_array(literal(documents_literal(written)), 'jsonb')}"
     assert await driver_of(connection).fetchval(query) == documents
     assert await read(connection, bytes_literal(texts), "bytea") == texts
 
 
-@pytest.mark.parametrize("documents", [[""], ["{}", ""], ["{}", '"\x1e"']])
-def test_what_is_no_json_is_not_taken_for_documents(documents: list[str]) -> None:
+@pytest.mark.parametrize("documents", [[b""], [b"{}", b""], [b"{}", b'"\x1e"'], [b'"\0"']])
+def test_what_is_no_json_is_not_taken_for_documents(documents: list[bytes]) -> None:
     with pytest.raises(ValueError, match="JSON"):
         documents_literal(documents)
+
+
+def test_documents_that_are_not_utf_8_are_not_taken_for_documents() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        documents_literal([b"{}", b'"\xe9"'])
 
 
 def test_a_nul_is_refused_before_it_cuts_a_statement_off() -> None:

@@ -22,7 +22,8 @@ from services.booking.store.parts import DOCUMENT, columns, given, names
 from services.booking.store.rearranging import Altered, other_course, rearrange
 from shared.codec import data_json
 from shared.contracts import Event
-from shared.db import dump_json, prepared
+from shared.db import prepared
+from shared.plain_json import write_json
 from shared.value import value
 
 
@@ -239,12 +240,12 @@ def _made_row(booking: Booking) -> tuple[Any, ...]:
         booking.id,
         booking.slot_id,
         booking.reference,
-        booking.state.value,
+        booking.state,
         booking.version,
         booking.account_id,
-        booking.channel.value,
+        booking.channel,
         booking.party_kind,
-        dump_json(booking.declarations) if booking.declarations else "{}",
+        write_json(dict(booking.declarations)) if booking.declarations else b"{}",
         booking.hold_until,
         booking.extensions,
         booking.reason,
@@ -256,7 +257,7 @@ def _altered_row(before: Booking, after: Booking) -> tuple[Any, ...]:
         after.id,
         after.version,
         before.version,
-        after.state.value,
+        after.state,
         after.hold_until,
         after.extensions,
         after.reason,
@@ -290,7 +291,7 @@ def _told_row(change: Change) -> tuple[Any, ...]:
         after.id,
         after.version,
         change.action,
-        after.state.value,
+        after.state,
         actor.account_id,
         actor.role,
         after.reason,
@@ -302,7 +303,7 @@ def _walk_in_row(walk_in: WalkIns) -> tuple[Any, ...]:
 
 
 def _published_row(event: Event) -> tuple[Any, ...]:
-    return (event.id, event.type.value, event.subject, data_json(event))
+    return (event.id, event.type, event.subject, data_json(event))
 
 
 def _answered_row(answer: Answered) -> tuple[Any, ...]:
@@ -312,6 +313,6 @@ def _answered_row(answer: Answered) -> tuple[Any, ...]:
         key.key,
         key.fingerprint,
         answer.status,
-        dump_json(dict(answer.headers)),
-        answer.body.decode(),
+        write_json(dict(answer.headers)),
+        answer.body,
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.db import array_literal, bytes_literal, documents_array, documents_literal
 
 DOCUMENT: Final = "DOCUMENT"
-"""The kind of a column of JSON texts that PostgreSQL is to keep and not to look into."""
+"""The kind of a column of JSON texts that PostgreSQL is to keep and not to look into. Like all JSON here, they come as bytes."""
 
 
 def given(part: str, columns: Mapping[str, str]) -> str:
