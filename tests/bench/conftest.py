@@ -1,6 +1,6 @@
 """The town, the servers beside each other and the table: one for the whole lane."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,8 @@ from tests.conftest import Databases
 SECONDS = 2.0
 WARM_SECONDS = 3.0
 MOST_A_SECOND = 20_000
+PROCESSES = {"real2": ("real", 2)}
+"""Servers of more than one process, and of which application."""
 
 
 @dataclass(slots=True)
@@ -30,10 +32,35 @@ class Bench:
     load: Load
     folder: Path
     url: str
-    servers: dict[str, Server]
     table: Table
     runs: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
+    _stacks: dict[str, ExitStack] = field(default_factory=dict)
+
+    async def serve(self, *names: str) -> None:
+        """Start these servers, or start them anew, and warm them up: every token is seen once, every plan is made.
+
+        Of two processes that are started alike, one may take a third more than the other for the same work, for as long as
+        it lives: what is measured on one of them alone is partly its luck.
+        """
+        for name in names:
+            self.stop([name])
+            stack = self._stacks[name] = ExitStack()
+            app, processes = PROCESSES.get(name, (name, 1))
+            log = self.folder / f"{name}.log"
+            self.servers[name] = stack.enter_context(serving(app, self.environment, log, processes))
+            await self.run(name, self.town.slots, 64, WARM_SECONDS)
+
+    def stop(self, names: Iterable[str]) -> None:
+        """End these servers, as far as they run."""
+        for name in list(names):
+            if name in self._stacks:
+                self._stacks.pop(name).close()
+
+    def stop_all(self) -> None:
+        """End whatever runs."""
+        self.stop(self._stacks)
 
     async def run(self, name: str, slots: list[Slot], connections: int, seconds: float = SECONDS) -> Run:
         """Run one server under load with fresh tables and fresh requests, and look for what must never be."""
@@ -75,17 +102,12 @@ async def bench(
     town = await build(engine, folder / "keys")
     postmaster = int((embedded.postgres.cluster / "postmaster.pid").read_text().split()[0])
     environment = {"BOOKING_DATABASE_URL": url, "YUYUE_KEY_FOLDER": str(folder / "keys")}
-    with ExitStack() as stack:
-        servers = {
-            name: stack.enter_context(serving(name, environment, folder / f"{name}.log"))
-            for name in ("empty", "stub", "real", "naive")
-        }
-        servers["real2"] = stack.enter_context(serving("real", environment, folder / "real2.log", processes=2))
-        load = Load(compile_load(folder), postmaster)
-        ready = Bench(town, load, folder, url, servers, table, environment=environment)
-        print("\n  warming up: every token is seen once, every plan is made")
-        for name in servers:
-            await ready.run(name, town.slots, 64, WARM_SECONDS)
+    ready = Bench(town, Load(compile_load(folder), postmaster), folder, url, table, environment=environment)
+    try:
+        print("\n  warming up")
+        await ready.serve("empty", "stub", "real", "naive", "real2")
         table.faults.clear()
         yield ready
+    finally:
+        ready.stop_all()
     await engine.dispose()
