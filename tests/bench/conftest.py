@@ -1,6 +1,6 @@
 """The town, the servers beside each other and the table: one for the whole lane."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,22 +45,17 @@ class Bench:
         it lives: what is measured on one of them alone is partly its luck.
         """
         for name in names:
-            self.stop([name])
-            stack = self._stacks[name] = ExitStack()
+            stack = self._stacks.setdefault(name, ExitStack())
+            stack.close()
             app, processes = PROCESSES.get(name, (name, 1))
             log = self.folder / f"{name}.log"
             self.servers[name] = stack.enter_context(serving(app, self.environment, log, processes))
             await self.run(name, self.town.slots, 64, WARM_SECONDS)
 
-    def stop(self, names: Iterable[str]) -> None:
-        """End these servers, as far as they run."""
-        for name in list(names):
-            if name in self._stacks:
-                self._stacks.pop(name).close()
-
-    def stop_all(self) -> None:
-        """End whatever runs."""
-        self.stop(self._stacks)
+    def stop(self) -> None:
+        """End all servers."""
+        for stack in self._stacks.values():
+            stack.close()
 
     async def run(self, name: str, slots: list[Slot], connections: int, seconds: float = SECONDS) -> Run:
         """Run one server under load with fresh tables and fresh requests, and look for what must never be."""
@@ -109,5 +104,5 @@ async def bench(
         table.faults.clear()
         yield ready
     finally:
-        ready.stop_all()
+        ready.stop()
     await engine.dispose()

@@ -1,6 +1,7 @@
 """Measuring: a server process, the load on it, and what both cost; ratios are made of runs that alternate.
 
-Figures of one run on a shared machine move by a quarter from minute to minute; ratios of runs side by side do not.
+Figures of one run on a shared machine move by half, and within seconds. Ratios of runs beside each other move less, and the
+median of many of them least: no single pair says anything.
 
 What is measured has a core of its own, PostgreSQL and the load share another, as if each stood on a machine of its own.
 Left to the scheduler, on two cores the three push each other about, and what is measured is mostly that. It is the same for
