@@ -25,7 +25,7 @@ from shared import log
 from shared.broker import BrokerNotDurable, BusUnavailable
 from shared.db import NotDurable, NotReady
 from shared.sealing import KeysMissing
-from shared.web.one_write import OneWriteProtocol
+from shared.web.whole import WholeProtocol
 
 CANNOT_START = (BrokerNotDurable, BusUnavailable, NotDurable, NotReady, KeysMissing)
 """What a process refuses to start with; each says in a sentence what to change."""
@@ -141,7 +141,7 @@ def _serve(factory: str, open_listener: Callable[[], socket.socket]) -> None:
         config = uvicorn.Config(
             _Spoken(_loaded(factory)()),
             loop="uvloop",
-            http=OneWriteProtocol,
+            http=WholeProtocol,
             lifespan="on",
             access_log=False,
             log_config=None,

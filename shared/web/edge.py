@@ -45,6 +45,7 @@ _KEPT = frozenset(
     }
 )
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
+_JSON = "application/json"
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _XML = frozenset({"text/xml", "application/xml"})
 _SECURITY: tuple[tuple[bytes, bytes], ...] = (
@@ -162,17 +163,16 @@ class Edge:
         if body is None:
             return None
         visit.body = body
-        if body and not self._is_other_than_json(scope["path"], visit):
+        media_type = _media_type(visit)
+        if body and (media_type == _JSON or not self._is_other_than_json(scope["path"], media_type)):
             if scope["method"] in _WITH_CONTENT:
-                _refuse_other_media_type(visit)
+                _refuse_other_media_type(media_type)
             _refuse_unreadable(visit)
         return _replay(body, receive)
 
-    def _is_other_than_json(self, path: str, visit: Visit) -> bool:
+    def _is_other_than_json(self, path: str, media_type: str) -> bool:
         others = ((self._options.forms, _FORMS), (self._options.xml, _XML))
-        return any(
-            prefix is not None and path.startswith(prefix) and _media_type(visit) in kinds for prefix, kinds in others
-        )
+        return any(prefix is not None and path.startswith(prefix) and media_type in kinds for prefix, kinds in others)
 
     async def _explain(self, error: Exception, visit: Visit, scope: Scope, reply: "_Reply") -> None:
         facts = {"request_id": visit.request_id, "method": scope["method"], "path": scope["path"]}
@@ -280,11 +280,8 @@ def _media_type(visit: Visit) -> str:
     return visit.headers.get(b"content-type", "").partition(";")[0].strip().lower()
 
 
-def _refuse_other_media_type(visit: Visit) -> None:
-    media_type = _media_type(visit)
-    if media_type != "application/json" and not (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    ):
+def _refuse_other_media_type(media_type: str) -> None:
+    if media_type != _JSON and not (media_type.startswith("application/") and media_type.endswith("+json")):
         raise Refused(EdgeReason.UNSUPPORTED_MEDIA_TYPE, media_type=media_type[:64] or None)
 
 

@@ -72,7 +72,7 @@ OUTSIDE = frozenset({"open", "print", "input"})
 PLACES: Mapping[str, tuple[str, ...]] = {
     "fastapi": ("services.*.api", "services.*.main", "shared.web"),
     "starlette": ("services.*.api", "services.*.main", "shared.web", "services.sink"),
-    "uvicorn": ("services.processes", "services.sink", "shared.web.one_write"),
+    "uvicorn": ("services.processes", "services.sink", "shared.web.whole"),
     "sqlalchemy": ("services.*.tables", "services.*.store", "services.*.views", "shared"),
     "asyncpg": ("services.*.store", "services.*.views", "shared"),
     "alembic": ("shared.migrate",),

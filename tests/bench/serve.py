@@ -8,7 +8,7 @@ import sys
 
 import uvicorn
 
-from shared.web.one_write import OneWriteProtocol
+from shared.web.whole import WholeProtocol
 from tests.bench import apps
 
 if __name__ == "__main__":
@@ -16,9 +16,7 @@ if __name__ == "__main__":
     config = uvicorn.Config(
         getattr(apps, name)(),
         loop="uvloop",
-        http="httptools"
-        if name in {"empty", "naive"}
-        else OneWriteProtocol,  # the yardsticks as anybody would serve them
+        http="httptools" if name in {"empty", "naive"} else WholeProtocol,  # the yardsticks as anybody would serve them
         lifespan="on",
         access_log=False,
         log_level="warning",
