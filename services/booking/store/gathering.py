@@ -9,6 +9,7 @@ hold runs out in between and would give back a place that is asked for.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -236,10 +237,12 @@ def _binds(asked: _Asked, facts: Facts) -> Mapping[str, Any]:
 
 def _put(facts: Facts, found: Mapping[str, Any]) -> None:
     """Add to `facts` who was found, what they have elsewhere, and their accounts."""
-    for account_id, *companion in found["companions"]:
-        facts.companions[account_id, companion[0]] = _companion(companion)
-    for person_id, *claim in found["claims"]:
-        facts.claims.setdefault(person_id, []).append(LiveClaim(**dict(zip(_CLAIM_FIELDS, claim, strict=True))))
+    for row in found["companions"]:
+        account_id, companion = _companion(row)
+        facts.companions[account_id, companion.person_id] = companion
+    for row in found["claims"]:
+        person_id, claim = _claim(row)
+        facts.claims.setdefault(person_id, []).append(claim)
     for account_id, contact, held in found["accounts"]:
         facts.contacts[account_id], facts.held[account_id] = contact, held
 
@@ -279,14 +282,18 @@ async def read_companions(
     account_ids, person_ids = zip(*pairs, strict=True)
     binds = {"account_ids": account_ids, "person_ids": person_ids, "owner_ids": list(owners)}
     rows = await connection.execute(_READ_COMPANIONS, {name: array_literal(ids) for name, ids in binds.items()})
-    return {(account_id, companion[0]): _companion(companion) for account_id, *companion in rows}
+    return {(account_id, one.person_id): one for account_id, one in map(_companion, rows)}
 
 
-def _companion(row: Sequence[Any]) -> Companion:
-    person_id, document_type, birth_date, relation, name_masked, bars = row
-    return Companion(
+_DOCUMENT_TYPES: Mapping[str, DocumentType] = {one.value: one for one in DocumentType}
+
+
+def _companion(row: Sequence[Any]) -> tuple[UUID, Companion]:
+    """Return an account and one of its people, of a row that has `_COMPANION`."""
+    account_id, person_id, document_type, birth_date, relation, name_masked, bars = row
+    return account_id, Companion(
         person_id=person_id,
-        document_type=DocumentType(document_type),
+        document_type=_DOCUMENT_TYPES[document_type],
         birth_date=birth_date,
         relation=relation,
         name_masked=name_masked,
@@ -294,7 +301,20 @@ def _companion(row: Sequence[Any]) -> Companion:
     )
 
 
-_CLAIM_FIELDS = tuple(LiveClaim.__dataclass_fields__)
+def _claim(row: Sequence[Any]) -> tuple[UUID, LiveClaim]:
+    """Return a person and what they have, of a row that has `_CLAIM`."""
+    person_id, booking_id, reference, account_id, slot_id, service_id, venue_id, kind, starts_at, ends_at = row
+    return person_id, LiveClaim(
+        booking_id=booking_id,
+        reference=reference,
+        account_id=account_id,
+        slot_id=slot_id,
+        service_id=service_id,
+        venue_id=venue_id,
+        kind=kind,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
 
 
 async def nearest_free(tx: AsyncConnection, slot_ids: Collection[UUID], now: datetime) -> dict[UUID, list[Slot]]:
@@ -321,44 +341,69 @@ def _standing(bookings: Iterable[Booking], wanted: Wanted, locked: Mapping[UUID,
     return standing
 
 
-_SLOT_FIELDS = (*_SLOT_VALUES, "waited")
-
-
 def _put_slots(facts: Facts, rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
-        values = dict(zip(_SLOT_FIELDS, row, strict=True))
-        values["cooling"] = tuple(values["cooling"] or ())
-        values["later"] = _portions(values["later"])
-        facts.slots[row[0]] = Slot(**values)
+        facts.slots[row[0]] = _slot(row)
 
 
-def _portions(document: Sequence[tuple[str, int]] | None) -> tuple[tuple[datetime, int], ...]:
+def _portions(document: Sequence[tuple[str, int]]) -> tuple[tuple[datetime, int], ...]:
     """Return the portions that are released later, as `store.slots.portions_document` wrote them."""
-    return tuple((datetime.fromisoformat(at), places) for at, places in document) if document else ()
+    return tuple((datetime.fromisoformat(at), places) for at, places in document)
+
+
+_values_of_slot = attrgetter(*_SLOT_VALUES)
 
 
 def slot_of(row: Row[Any]) -> Slot:
     """Make a slot of a row that has `SLOT_COLUMNS`."""
+    return _slot((*_values_of_slot(row), False))
+
+
+def _slot(row: Sequence[Any]) -> Slot:
+    """Make a slot of `SLOT_COLUMNS` and `waited`, in this order. Written out, as it is done for nearly every booking."""
+    (
+        slot_id,
+        service_id,
+        venue_id,
+        kind,
+        district_id,
+        starts_at,
+        ends_at,
+        bookable_from,
+        bookable_until,
+        capacity,
+        taken,
+        kept_counter,
+        taken_counter,
+        kept_walk_in,
+        taken_walk_in,
+        closed,
+        drawn,
+        cooling,
+        later,
+        waited,
+    ) = row
     return Slot(
-        id=row.id,
-        service_id=row.service_id,
-        venue_id=row.venue_id,
-        kind=row.kind,
-        district_id=row.district_id,
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
-        bookable_from=row.bookable_from,
-        bookable_until=row.bookable_until,
-        capacity=row.capacity,
-        taken=row.taken,
-        kept_counter=row.kept_counter,
-        taken_counter=row.taken_counter,
-        kept_walk_in=row.kept_walk_in,
-        taken_walk_in=row.taken_walk_in,
-        closed=row.closed,
-        drawn=row.drawn,
-        cooling=tuple(row.cooling) if row.cooling else (),
-        later=_portions(row.later),
+        id=slot_id,
+        service_id=service_id,
+        venue_id=venue_id,
+        kind=kind,
+        district_id=district_id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        bookable_from=bookable_from,
+        bookable_until=bookable_until,
+        capacity=capacity,
+        taken=taken,
+        kept_counter=kept_counter,
+        taken_counter=taken_counter,
+        kept_walk_in=kept_walk_in,
+        taken_walk_in=taken_walk_in,
+        closed=closed,
+        drawn=drawn,
+        cooling=tuple(cooling) if cooling else (),
+        later=_portions(later) if later else (),
+        waited=waited,
     )
 
 
