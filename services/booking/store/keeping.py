@@ -273,15 +273,14 @@ def _counted_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
     rows = []
     for slot_id, after in ledger.slots_after.items():
         before = ledger.slots_before[slot_id]
-        if after is not before and after != before:
-            rows.append(
-                (
-                    slot_id,
-                    after.taken - before.taken,
-                    after.taken_counter - before.taken_counter,
-                    after.taken_walk_in - before.taken_walk_in,
-                )
+        if after is not before:
+            more = (
+                after.taken - before.taken,
+                after.taken_counter - before.taken_counter,
+                after.taken_walk_in - before.taken_walk_in,
             )
+            if any(more):
+                rows.append((slot_id, *more))
     return rows
 
 
