@@ -94,10 +94,10 @@ class Facts:
             return
         if before is not None and claimed_before:
             self._move_places(before, -1)
-            self._move_claims(before, live=False)
+            self._drop_claims(before)
         if claimed_after:
             self._move_places(after, 1)
-            self._move_claims(after, live=True)
+            self._add_claims(after)
 
     def without(self, booking: Booking) -> "Facts":
         """Return the facts as they would be if `booking`, a live one, had never been made: a copy; these stay as they are."""
@@ -109,7 +109,7 @@ class Facts:
             held=dict(self.held),
         )
         absent._move_places(booking, -1)  # noqa: SLF001 - it is one of us
-        absent._move_claims(booking, live=False)  # noqa: SLF001
+        absent._drop_claims(booking)  # noqa: SLF001
         if booking.state is State.HELD:
             absent.held[booking.account_id] = absent.held.get(booking.account_id, 0) - 1
         return absent
@@ -121,7 +121,8 @@ class Facts:
         """
         present = replace(self, slots=dict(self.slots), claims=dict(self.claims))
         present._move_places(booking, 1)  # noqa: SLF001 - it is one of us
-        present._move_claims(booking, live=True)  # noqa: SLF001
+        present._drop_claims(booking)  # noqa: SLF001
+        present._add_claims(booking)  # noqa: SLF001
         return present
 
     def apply_walk_ins(self, walk_ins: WalkIns) -> None:
@@ -140,24 +141,24 @@ class Facts:
             counter = places if booking.channel is Channel.COUNTER else 0
             self.slots[slot_id] = counted(slot, places, counter)
 
-    def _move_claims(self, booking: Booking, *, live: bool) -> None:
-        """Take this booking's claims from what its people have, and where it is live put them there as they are now."""
+    def _drop_claims(self, booking: Booking) -> None:
+        """Take this booking's claims from what its people have."""
         for person_id in booking.person_ids:
             self.claims[person_id] = [one for one in self.claims.get(person_id, ()) if one.booking_id != booking.id]
-        if not live:
-            return
+
+    def _add_claims(self, booking: Booking) -> None:
+        """Add this booking's claims to what its people have. The lists are new ones: copies of these facts share the old."""
         for claim in booking.claims:
             slot = self.slots[claim.slot_id]
-            self.claims[claim.person_id].append(
-                LiveClaim(
-                    booking_id=booking.id,
-                    reference=booking.reference,
-                    account_id=booking.account_id,
-                    slot_id=slot.id,
-                    service_id=slot.service_id,
-                    venue_id=slot.venue_id,
-                    kind=slot.kind,
-                    starts_at=slot.starts_at,
-                    ends_at=slot.ends_at,
-                )
+            added = LiveClaim(
+                booking_id=booking.id,
+                reference=booking.reference,
+                account_id=booking.account_id,
+                slot_id=slot.id,
+                service_id=slot.service_id,
+                venue_id=slot.venue_id,
+                kind=slot.kind,
+                starts_at=slot.starts_at,
+                ends_at=slot.ends_at,
             )
+            self.claims[claim.person_id] = [*self.claims.get(claim.person_id, ()), added]
