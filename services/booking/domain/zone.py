@@ -31,4 +31,4 @@ def week_of(day: date) -> tuple[date, date]:
 @lru_cache(maxsize=4096)  # in a rush nearly everybody asks for the same few times
 def in_words(moment: datetime) -> str:
     """Return the venue's local time to the minute, as `2026-11-28 16:30`."""
-    return local(moment).strftime("%Y-%m-%d %H:%M")
+    return local(moment).replace(tzinfo=None).isoformat(" ", "minutes")
