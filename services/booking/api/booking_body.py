@@ -5,6 +5,7 @@ are made and written at a quarter of the time, because nothing that comes from t
 have no slots (`shared.plain_json`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -66,6 +67,7 @@ _EXAMPLE: dict[str, Any] = {
 _EXACT = ConfigDict(extra="forbid")
 
 _BY_THE_BOOKER = (Action.EXTEND, Action.CONFIRM, Action.MOVE, Action.CANCEL, Action.CANCEL_MEMBER)
+_PARTY_KINDS: Mapping[str, PartyKind] = {kind.value: kind for kind in PartyKind}
 _POSSIBLE = {state: [action for action in _BY_THE_BOOKER if action in LIFECYCLE[state]] for state in State}
 
 
@@ -207,7 +209,7 @@ def booking_shown(booking: Booking, catalogue: Catalogue, companions: Companions
         local_start=in_words(booking.starts_at),
         hold_until=local(booking.hold_until) if booking.hold_until and state is State.HELD else None,
         offer=booking.is_offer and state is State.HELD,
-        party=PartyKind(booking.party_kind),
+        party=_PARTY_KINDS[booking.party_kind],
         people=[_person(booking.account_id, person_id, companions) for person_id in booking.person_ids],
         seats=booking.seats,
         channel=booking.channel,
@@ -274,18 +276,15 @@ def _actions(booking: Booking, state: State, policy: Policy, cancel_by: datetime
     possible = _POSSIBLE[state]
     if not possible:
         return []
-    confirmed = state is State.CONFIRMED
+    offer, confirmed = booking.is_offer, state is State.CONFIRMED
     too_late = confirmed and too_late_to_cancel(policy, booking.starts_at, now)
     too_late_to_move = confirmed and now > cancel_by
     forbidden = {
-        Action.EXTEND: booking.is_offer or booking.extensions >= policy.hold_extensions,
+        Action.EXTEND: offer or booking.extensions >= policy.hold_extensions,
         Action.CONFIRM: policy.approval or now >= booking.starts_at,
-        Action.MOVE: booking.is_offer
-        or too_late_to_move
-        or now >= booking.starts_at
-        or (policy.approval and confirmed),
+        Action.MOVE: offer or too_late_to_move or now >= booking.starts_at or (policy.approval and confirmed),
         Action.CANCEL: too_late,
-        Action.CANCEL_MEMBER: booking.is_offer
+        Action.CANCEL_MEMBER: offer
         or too_late
         or len(booking.claims) == 1
         or booking.party_kind == PartyKind.COUPLE

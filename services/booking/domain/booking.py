@@ -195,13 +195,13 @@ class Booking:
     @property
     def seats(self) -> int:
         """Places that this booking takes, in all its slots, while it is live."""
-        return sum(claim.seats for claim in self.claims)
+        return sum([claim.seats for claim in self.claims])
 
     @property
     def person_ids(self) -> tuple[UUID, ...]:
         """Who comes, each named once."""
-        named = tuple(claim.person_id for claim in self.claims)
-        return named if self.course is None else tuple(dict.fromkeys(named))
+        named = [claim.person_id for claim in self.claims]
+        return tuple(named if self.course is None else dict.fromkeys(named))
 
     @property
     def places(self) -> tuple[tuple[UUID, int], ...]:

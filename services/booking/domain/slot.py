@@ -129,7 +129,7 @@ def why_not(slot: Slot, channel: Channel, now: datetime, seats: int = 1) -> Reas
         return Reason.SLOT_CLOSED if slot.closed else Reason.SLOT_DRAWN
     if now < slot.bookable_from:
         return Reason.NOT_RELEASED
-    if free_places(slot, channel, now) < seats:
+    if seats and free_places(slot, channel, now) < seats:
         return full_or_cooling(slot, channel, now, seats)
     return None
 
