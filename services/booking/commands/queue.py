@@ -27,19 +27,18 @@ class Limits:
 
 @dataclass(slots=True)
 class Asked:
-    """A request that waits for its answer."""
+    """A request that waits for its answer. `key_name` is the account and its key; None where the request has no key."""
 
     request: Request
     render: Render
     answer: asyncio.Future[Answer]
     since: float
     repeats: "list[Asked]" = field(default_factory=list)
+    key_name: KeyName | None = field(init=False)
 
-    @property
-    def key_name(self) -> KeyName | None:
-        """The account and its key; None where the request has no key."""
+    def __post_init__(self) -> None:
         key = self.request.key
-        return None if key is None else (key.account_id, key.key)
+        self.key_name = None if key is None else (key.account_id, key.key)
 
     def is_repeat_of(self, other: "Asked") -> bool:
         """Say whether both are one request, sent more than once under one key."""
