@@ -29,8 +29,7 @@ async def events_of(tx: Connection, changes: Sequence[Change], facts: Facts) -> 
 
 def _is_closed(change: Change) -> bool:
     after = change.after
-    by_the_house = change.actor.role != Role.RESIDENT.value
-    return after.state is State.CANCELLED and by_the_house and after.course is None
+    return after.state is State.CANCELLED and change.actor.role != Role.RESIDENT.value and after.course is None
 
 
 async def _other_times(tx: Connection, closed: Sequence[Booking], facts: Facts) -> Mapping[UUID, tuple[str, ...]]:
