@@ -8,6 +8,7 @@ from calendar import isleap
 from datetime import date
 from uuid import UUID
 
+from services.booking.domain.penalty import Barred
 from services.booking.domain.policy import DocumentType, PartyKind, Policy, SeatUnit
 from services.booking.domain.reason import Reason
 from shared.refusal import Refused
@@ -19,12 +20,16 @@ _LEAST = {PartyKind.GROUP: 2, PartyKind.PROXY: 1}
 
 @value(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody who comes. `relation` says what they are to the account that books ("self", "parent" …)."""
+    """Somebody who comes. `relation` says what they are to the account that books ("self", "parent" …).
+
+    `bars` are those that have not ended, whichever they are.
+    """
 
     id: UUID
     document_type: DocumentType
     birth_date: date
     relation: str
+    bars: tuple[Barred, ...] = ()
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,7 @@ def party_of(book: Book, facts: Facts) -> Party:
                 document_type=companion.document_type,
                 birth_date=companion.birth_date,
                 relation=companion.relation,
+                bars=companion.bars,
             )
         )
     return Party(kind=book.party_kind, people=tuple(people))

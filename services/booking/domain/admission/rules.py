@@ -96,7 +96,7 @@ def not_barred(case: Case) -> None:
     if case.book.channel is Channel.COUNTER or case.book.channel is Channel.WALK_IN:
         return
     for position, person in enumerate(case.party.people):
-        for bar in case.facts.companions[case.book.account_id, person.id].bars:
+        for bar in person.bars:
             if bar.covers(case.service, case.slot.starts_at):
                 scope, _ = scope_words(bar.scope, case.facts.catalogue)
                 raise Refused(
