@@ -17,12 +17,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.booking.domain.booking import Booking, Channel, State
-from services.booking.domain.facts import Companion, Facts, LiveClaim
-from services.booking.domain.policy import DocumentType
+from services.booking.domain.facts import Companion, Facts
 from services.booking.domain.request import Key
 from services.booking.domain.slot import Slot
 from services.booking.domain.zone import VENUE_ZONE
-from services.booking.store.barred import BARS_OF_PERSON, bars_of
 from services.booking.store.courses import (
     COURSE_COLUMNS,
     claims_and_course,
@@ -32,6 +30,7 @@ from services.booking.store.database import Collided, begin_and_fetch
 from services.booking.store.idempotency import ANSWER_COLUMNS, ANSWERS_UNDER_KEYS, answered_of, keys_binds
 from services.booking.store.keeping import Answered
 from services.booking.store.locking import LOCK, LOCKED, Lock, Wanted, locking
+from services.booking.store.rows import CLAIM, COMPANION, claim_in, companion_in, slot_in
 from shared.db import Prepared, array_literal, fetch, prepared
 
 _SLOT_VALUES: Mapping[str, str] = {name: name for name in (one.name for one in fields(Slot)) if name != "waited"} | {
@@ -68,13 +67,7 @@ _COMPANIONS = (
     " JOIN account_people a USING (account_id, person_id) JOIN persons p ON p.id = a.person_id"
     f" WHERE a.removed_at IS NULL OR asked.account_id = ANY({_UUIDS.format('owner_ids')})"
 )
-_COMPANION = f"a.account_id, p.id, p.document_type, p.birth_date, a.relation, a.name_masked, {BARS_OF_PERSON}"
-_READ_COMPANIONS = text(f"SELECT {_COMPANION} {_COMPANIONS}")
-
-_CLAIM = (
-    "c.person_id, c.booking_id, b.reference, b.account_id, c.slot_id, c.service_id, c.venue_id, c.kind, c.starts_at,"
-    " c.ends_at"
-)
+_READ_COMPANIONS = text(f"SELECT {COMPANION} {_COMPANIONS}")
 
 
 def _facts(slots: str, slot: str, read: str) -> Prepared:
@@ -100,9 +93,9 @@ def _facts(slots: str, slot: str, read: str) -> Prepared:
                 AND itinerary_id IS NULL AND id <> ALL({_UUIDS.format("booking_ids")})
             UNION {itineraries_run_out(slots)} AND h.id <> ALL({_UUIDS.format("booking_ids")})
         ) AS ran_out,
-        ARRAY(SELECT ROW({_COMPANION}) {_COMPANIONS}) AS companions,
+        ARRAY(SELECT ROW({COMPANION}) {_COMPANIONS}) AS companions,
         ARRAY(
-            SELECT ROW({_CLAIM}) FROM claims c JOIN bookings b ON b.id = c.booking_id
+            SELECT ROW({CLAIM}) FROM claims c JOIN bookings b ON b.id = c.booking_id
             WHERE c.live AND c.person_id = ANY({_UUIDS.format("claimant_ids")})
                 AND c.starts_at >= (SELECT since FROM span) AND c.starts_at < (SELECT until FROM span)
                 AND NOT (b.state = 'held' AND b.hold_until <= :now)
@@ -238,10 +231,10 @@ def _binds(asked: _Asked, facts: Facts) -> Mapping[str, Any]:
 def _put(facts: Facts, found: Mapping[str, Any]) -> None:
     """Add to `facts` who was found, what they have elsewhere, and their accounts."""
     for row in found["companions"]:
-        account_id, companion = _companion(row)
+        account_id, companion = companion_in(row)
         facts.companions[account_id, companion.person_id] = companion
     for row in found["claims"]:
-        person_id, claim = _claim(row)
+        person_id, claim = claim_in(row)
         facts.claims.setdefault(person_id, []).append(claim)
     for account_id, contact, held in found["accounts"]:
         facts.contacts[account_id], facts.held[account_id] = contact, held
@@ -282,39 +275,7 @@ async def read_companions(
     account_ids, person_ids = zip(*pairs, strict=True)
     binds = {"account_ids": account_ids, "person_ids": person_ids, "owner_ids": list(owners)}
     rows = await connection.execute(_READ_COMPANIONS, {name: array_literal(ids) for name, ids in binds.items()})
-    return {(account_id, one.person_id): one for account_id, one in map(_companion, rows)}
-
-
-_DOCUMENT_TYPES: Mapping[str, DocumentType] = {one.value: one for one in DocumentType}
-
-
-def _companion(row: Sequence[Any]) -> tuple[UUID, Companion]:
-    """Return an account and one of its people, of a row that has `_COMPANION`."""
-    account_id, person_id, document_type, birth_date, relation, name_masked, bars = row
-    return account_id, Companion(
-        person_id=person_id,
-        document_type=_DOCUMENT_TYPES[document_type],
-        birth_date=birth_date,
-        relation=relation,
-        name_masked=name_masked,
-        bars=() if bars is None else bars_of(bars),
-    )
-
-
-def _claim(row: Sequence[Any]) -> tuple[UUID, LiveClaim]:
-    """Return a person and what they have, of a row that has `_CLAIM`."""
-    person_id, booking_id, reference, account_id, slot_id, service_id, venue_id, kind, starts_at, ends_at = row
-    return person_id, LiveClaim(
-        booking_id=booking_id,
-        reference=reference,
-        account_id=account_id,
-        slot_id=slot_id,
-        service_id=service_id,
-        venue_id=venue_id,
-        kind=kind,
-        starts_at=starts_at,
-        ends_at=ends_at,
-    )
+    return {(account_id, one.person_id): one for account_id, one in map(companion_in, rows)}
 
 
 async def nearest_free(tx: AsyncConnection, slot_ids: Collection[UUID], now: datetime) -> dict[UUID, list[Slot]]:
@@ -343,12 +304,7 @@ def _standing(bookings: Iterable[Booking], wanted: Wanted, locked: Mapping[UUID,
 
 def _put_slots(facts: Facts, rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
-        facts.slots[row[0]] = _slot(row)
-
-
-def _portions(document: Sequence[tuple[str, int]]) -> tuple[tuple[datetime, int], ...]:
-    """Return the portions that are released later, as `store.slots.portions_document` wrote them."""
-    return tuple((datetime.fromisoformat(at), places) for at, places in document)
+        facts.slots[row[0]] = slot_in(row)
 
 
 _values_of_slot = attrgetter(*_SLOT_VALUES)
@@ -356,55 +312,7 @@ _values_of_slot = attrgetter(*_SLOT_VALUES)
 
 def slot_of(row: Row[Any]) -> Slot:
     """Make a slot of a row that has `SLOT_COLUMNS`."""
-    return _slot((*_values_of_slot(row), False))
-
-
-def _slot(row: Sequence[Any]) -> Slot:
-    """Make a slot of `SLOT_COLUMNS` and `waited`, in this order. Written out, as it is done for nearly every booking."""
-    (
-        slot_id,
-        service_id,
-        venue_id,
-        kind,
-        district_id,
-        starts_at,
-        ends_at,
-        bookable_from,
-        bookable_until,
-        capacity,
-        taken,
-        kept_counter,
-        taken_counter,
-        kept_walk_in,
-        taken_walk_in,
-        closed,
-        drawn,
-        cooling,
-        later,
-        waited,
-    ) = row
-    return Slot(
-        id=slot_id,
-        service_id=service_id,
-        venue_id=venue_id,
-        kind=kind,
-        district_id=district_id,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        bookable_from=bookable_from,
-        bookable_until=bookable_until,
-        capacity=capacity,
-        taken=taken,
-        kept_counter=kept_counter,
-        taken_counter=taken_counter,
-        kept_walk_in=kept_walk_in,
-        taken_walk_in=taken_walk_in,
-        closed=closed,
-        drawn=drawn,
-        cooling=tuple(cooling) if cooling else (),
-        later=_portions(later) if later else (),
-        waited=waited,
-    )
+    return slot_in((*_values_of_slot(row), False))
 
 
 def booking_of(row: Row[Any]) -> Booking:
