@@ -51,7 +51,7 @@ chaos: $(STAMP) ## play the engine against its model, kill processes under load 
 	$(BIN)/python -m pytest -m chaos -v -n auto --maxprocesses 4 tests/model tests/notify $(ARGS)
 	$(BIN)/python -m pytest -m chaos -v -s --ignore tests/model --ignore tests/notify $(ARGS)
 
-bench: $(STAMP) ## measure against a stub, pgbench and a naive version (12 minutes), and print each promise with its ratio
+bench: $(STAMP) ## measure against a stub, pgbench and a naive version (13 minutes), and print each promise with its ratio
 	$(BIN)/python -m pytest -m bench -s $(ARGS)
 
 migrate: $(STAMP) ## bring the databases of BOOKING_DATABASE_URL and NOTIFY_DATABASE_URL to the newest schema

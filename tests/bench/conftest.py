@@ -19,7 +19,7 @@ from tests.conftest import Databases
 
 SECONDS = 2.0
 WARM_SECONDS = 3.0
-MOST_A_SECOND = 20_000
+MOST_A_SECOND = 12_000
 PROCESSES = {"real2": ("real", 2)}
 """Servers of more than one process, and of which application."""
 

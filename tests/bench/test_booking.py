@@ -17,7 +17,7 @@ from tests.bench.measuring import Run, median
 pytestmark = pytest.mark.bench
 
 ROUNDS = 5
-PAIRS, PAIR_SECONDS = 3, 1.0
+PAIRS, PAIR_SECONDS = 4, 1.0
 """At 64 connections, in each round, on servers of its own. The speed of a shared machine changes within seconds, and by half:
 short runs lie closer beside each other, and the median of many of them is the steadier one."""
 RUSH_PLACES = 50
