@@ -26,6 +26,7 @@ _SENT_OTHERWISE: Final = frozenset({b"transfer-encoding", b"connection"})
 """Headers of a request, and of an answer, that are uvicorn's matter."""
 
 _CONTROLS: Final = bytes(range(0x20)) + b"\x7f"
+"""In a head, only the ends of its lines are made of these: one more, and a header could pass for two."""
 
 
 class WholeProtocol(HttpToolsProtocol):
@@ -116,7 +117,7 @@ class _Whole(RequestResponseCycle):
                 return
         elif message["type"] == "http.response.body" and self._start is not None:
             start, self._start = self._start, None
-            body = message["body"]
+            body = message.get("body", b"")
             if len(body) == self._length and not message.get("more_body") and self._may_write():
                 self._write(self._head + body)
                 return

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,12 +15,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from shared.web.whole import WholeProtocol
 
 SECONDS = 5
 Address = tuple[str, int]
-BODY_ENDS = b"\r\n\r\n"
+HEAD_ENDS = b"\r\n\r\n"
 
 
 class _Counted:
@@ -95,6 +97,11 @@ async def failing(_scope: Scope, _receive: Receive, send: Send) -> None:
     raise RuntimeError("between head and body")
 
 
+async def without_a_body(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await _start(send, (b"content-length", b"0"))
+    await send({"type": "http.response.body"})
+
+
 async def closing(_scope: Scope, _receive: Receive, send: Send) -> None:
     await _start(send, (b"content-length", b"2"), (b"connection", b"close"))
     await send({"type": "http.response.body", "body": b"ok"})
@@ -105,7 +112,7 @@ async def _start(send: Send, *headers: tuple[bytes, bytes]) -> None:
 
 
 ENDPOINTS = (whole, bare, late, stream, endless)
-RAW = (in_parts, too_long, splitting, failing, closing)
+RAW = (in_parts, too_long, splitting, failing, without_a_body, closing)
 
 
 def _app(ended: asyncio.Event) -> Any:
@@ -173,7 +180,7 @@ async def test_head_and_body_are_one_write() -> None:
     async with serving(written) as address, connected(address) as (reader, writer):
         for number in range(1, 4):
             writer.write(request("/echo", "POST", b"{}"))
-            head = await reader.readuntil(BODY_ENDS)
+            head = await reader.readuntil(HEAD_ENDS)
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
             assert (await reader.readexactly(len(written[-1]) - len(head))).endswith(b"{}")
             assert len(written) == number
@@ -184,8 +191,8 @@ async def test_a_head_without_a_body_does_not_wait() -> None:
     async with serving(written) as address, connected(address) as (reader, writer):
         for path, method in (("/whole", "HEAD"), ("/bare", "GET"), ("/endless", "GET")):
             writer.write(request(path, method))
-            assert (await reader.readuntil(BODY_ENDS)).startswith(b"HTTP/1.1 20")
-    assert all(one.endswith(BODY_ENDS) for one in written if one)
+            assert (await reader.readuntil(HEAD_ENDS)).startswith(b"HTTP/1.1 20")
+    assert all(one.endswith(HEAD_ENDS) for one in written if one)
 
 
 async def test_an_answer_ends_when_the_client_has_gone() -> None:
@@ -193,9 +200,25 @@ async def test_an_answer_ends_when_the_client_has_gone() -> None:
     async with serving([], ended=ended) as address:
         async with connected(address) as (reader, writer):
             writer.write(request("/endless"))
-            await reader.readuntil(BODY_ENDS)
+            await reader.readuntil(HEAD_ENDS)
         async with asyncio.timeout(SECONDS):
             await ended.wait()
+
+
+async def test_whoever_goes_before_the_request_is_read_is_not_served() -> None:
+    heard: list[str] = []
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        heard.append((await receive())["type"])
+
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+    protocol = WholeProtocol(config, ServerState(), {})
+    protocol.connection_made(Mock(get_extra_info=Mock(return_value=None)))
+    protocol.data_received(request("/echo", "POST", b"{}"))
+    (task,) = protocol.tasks
+    protocol.connection_lost(None)
+    await task
+    assert heard == ["http.disconnect"]
 
 
 CHUNKED = request("/echo", "POST", transfer_encoding="chunked") + b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
@@ -219,6 +242,7 @@ EXCHANGES: dict[str, list[bytes]] = {
     "nothing to say": [request("/bare")],
     "a stream": [request("/stream")],
     "an answer in parts": [request("/in_parts")],
+    "an answer without a body": [request("/without_a_body")],
     "several at once": [request("/late") + request("/echo", "POST", b"1") + request("/whole", "HEAD")],
     "one while another is served": [request("/late"), request("/echo", "POST", b"1")],
     "an older protocol": [b"GET /echo HTTP/1.0\r\nhost: test\r\nconnection: keep-alive\r\n\r\n"],
