@@ -29,7 +29,11 @@ Listener = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """A program to run as a child. `environment` is all that it gets."""
+    """A program to run as a child. `environment` is all that it gets.
+
+    A `patient` one that is woken waits for its turn, where Linux would rather have it push aside whoever runs
+    (`SCHED_BATCH`, sched(7)); so do the processes that it starts.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -38,6 +42,7 @@ class Program:
     stop_seconds: float = 10.0
     account: Account | None = None
     pass_fds: tuple[int, ...] = ()
+    patient: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +116,8 @@ class Children:
             pass_fds=program.pass_fds,
             **({"user": user.uid, "group": user.gid, "extra_groups": []} if user else {}),  # type: ignore[arg-type]
         )
+        if program.patient:
+            _make_patient(process.pid)
         begun = records.started(process.pid) or 0.0
         entry = records.Running(program.name, process.pid, begun, program.stop_signal)
         child = Child(program=program, process=process, entry=entry)
@@ -171,6 +178,13 @@ class Children:
                 os.close(writing)
                 await process.wait()
             await asyncio.sleep(0.2)
+
+
+def _make_patient(pid: int) -> None:
+    """Do so where there is such a thing (Linux) and it is allowed; it is a matter of speed alone."""
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -1,5 +1,7 @@
 """The embedded servers: durable, closed to others, and gone when their supervisor is."""
 
+import os
+
 import asyncpg
 import pytest
 
@@ -37,3 +39,10 @@ async def test_a_service_cannot_connect_to_the_other_database(embedded: Servers)
     await own.close()
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(plain(server.url("notify", user="booking")))
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has it")
+async def test_a_woken_session_waits_for_its_turn(embedded: Servers) -> None:
+    connection = await asyncpg.connect(plain(embedded.postgres.url("booking")))
+    assert os.sched_getscheduler(connection.get_server_pid()) == os.SCHED_BATCH
+    await connection.close()
