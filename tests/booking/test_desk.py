@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -103,11 +104,16 @@ async def test_a_rush_sells_exactly_what_there_is(city: City) -> None:
     assert await states(city.engine) == {"confirmed": 50}
 
 
+def slots_apart(count: int) -> list[Slot]:
+    """Return slots of half an hour, an hour apart, with five places each."""
+    slots = [make.slot(starts_at=make.slot().starts_at + timedelta(hours=n), capacity=5) for n in range(count)]
+    return [replace(one, ends_at=one.starts_at + timedelta(minutes=30), bookable_from=make.NOW) for one in slots]
+
+
 async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_locks_first(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slots = [make.slot(starts_at=make.slot().starts_at + timedelta(hours=n), capacity=5) for n in range(6)]
-    slots = [replace(one, ends_at=one.starts_at + timedelta(minutes=30), bookable_from=make.NOW) for one in slots]
+    slots = slots_apart(6)
     await world.put_slots(city.engine, *slots)
     residents = await world.put_residents(city.engine, 40)
     locking, at_once, flights = 0, 0, 0
@@ -130,6 +136,35 @@ async def test_two_batches_are_in_flight_and_the_one_that_asked_first_has_its_lo
         answers = await asyncio.gather(*asked)
         assert [answer.status for answer in answers] == [201] * 5 + [409] * 35, "first come, first served"
     assert (at_once, flights) == (1, 2)
+    await desk.close()
+
+
+async def test_a_third_batch_is_in_flight_where_it_waits_for_no_slot_of_the_others(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart = slots_apart(60)
+    await world.put_slots(city.engine, *apart)
+    residents = await world.put_residents(city.engine, 60)
+    flights, until = 0, 0.0
+
+    async def keep(*given: Any, **options: Any) -> None:
+        nonlocal flights
+        while flights < 3 and time.monotonic() < until:
+            flights = max(flights, len(desk._flights))
+            await asyncio.sleep(0.002)
+        await keep_and_commit(*given, **options)
+
+    monkeypatch.setattr(desk_module, "keep_and_commit", keep)
+    desk = city.another()
+    for slots, most in ((apart, 3), (apart[:1] * 60, 2)):
+        flights, until, asked = 0, time.monotonic() + 1, []
+        for one, slot in zip(residents, slots, strict=True):
+            asked.append(asyncio.create_task(desk.ask(wish(one, slot), render)))
+            await asyncio.sleep(0.0005)
+        answers = await asyncio.gather(*asked)
+        assert {answer.status for answer in answers} <= {201, 409}
+        assert flights == most
+    assert await world.audit(city.engine) == CLEAN
     await desk.close()
 
 

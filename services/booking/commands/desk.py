@@ -19,6 +19,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -54,8 +55,11 @@ from shared.web.problems import Answer
 ALONE_ATTEMPTS = 3
 """How often a request is served alone before the desk gives up on it."""
 
-FLIGHTS = 2
-"""Batches in flight at once: one that PostgreSQL works on, one that this process reads, decides or answers."""
+FLIGHTS = 3
+"""Batches in flight at once: one that this process reads, decides or answers, and two between here and PostgreSQL."""
+
+FLIGHTS_ON_A_SLOT = 2
+"""Where the next batch would wait for a slot of those in flight: more of them would only be smaller."""
 
 SMALL = 16
 """A batch of fewer requests is not made even smaller: PostgreSQL would take as long for it."""
@@ -65,6 +69,14 @@ secure_chance = secrets.SystemRandom().random
 
 
 _WORTH_WAITING = frozenset({Reason.SLOT_FULL, Reason.COOLING_OFF})
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A batch in flight: how many requests, and the slots that they want."""
+
+    size: int
+    slot_ids: AbstractSet[UUID]
 
 
 class Desk:
@@ -94,9 +106,8 @@ class Desk:
         self._lock = lock
         self.chance = secure_chance
         self._waiting = Queue(self._limits)
-        self._flights: dict[asyncio.Task[None], int] = {}
+        self._flights: dict[asyncio.Task[None], _Flight] = {}
         self._locking: asyncio.Task[None] | None = None
-        self._next_slot_ids: AbstractSet[UUID] = frozenset()
         self._keys_in_flight: set[KeyName] = set()
         self._reading = False
         self._more_came = False
@@ -143,25 +154,36 @@ class Desk:
 
         The one before must have its locks already, so that of two batches that want one slot the earlier is served
         first; and no more are in flight than `FLIGHTS`. While PostgreSQL works on one, the next is read and decided.
-        For that the batches must be of even size: one takes half of whoever is here, and none begins that would be
-        small beside the other, because a batch of two takes PostgreSQL nearly as long as one of twenty.
+        For that the batches must be of even size: one takes its share of whoever is here, and none begins that would be
+        small beside the others, because a batch of two takes PostgreSQL nearly as long as one of twenty.
         """
-        if self._reading and len(self._waiting) < sum(self._flights.values()):
+        if self._reading and len(self._waiting) < self._flying():
             return  # those who are being read ride along, unless there is a full half without them
-        while self._waiting and self._locking is None and len(self._flights) < FLIGHTS:
-            waiting, flying = len(self._waiting), sum(self._flights.values())
-            if waiting * FLIGHTS < flying:
+        while self._locking is None and (flights := self._flights_at_most()) > len(self._flights):
+            waiting, flying = len(self._waiting), self._flying()
+            if waiting * flights < flying:
                 return  # more will come, or a batch will end
-            most = min(self._limits.batch, max(SMALL, math.ceil((waiting + flying) / FLIGHTS)))
+            most = min(self._limits.batch, max(SMALL, math.ceil((waiting + flying) / flights)))
             batch = self._waiting.next_batch(most, self._keys_in_flight)
             if batch:
                 keys = {asked.key_name for asked in batch if asked.key_name is not None}
                 self._keys_in_flight |= keys
-                self._next_slot_ids = _slots_asked_for([asked.request for asked in batch])
                 self._locking = asyncio.create_task(self._fly(batch, keys), name="desk")
-                self._flights[self._locking] = len(batch)
+                self._flights[self._locking] = _Flight(len(batch), _slots_asked_for([asked.request for asked in batch]))
             elif len(self._waiting) == waiting:
                 return  # the next one's key is in flight: its end begins the next batch
+
+    def _flying(self) -> int:
+        return sum(flight.size for flight in self._flights.values())
+
+    def _flights_at_most(self) -> int:
+        """Return how many batches may be in flight with whoever waits first in one of them; 0 where nobody waits."""
+        first = self._waiting.first()
+        if first is None:
+            return 0
+        wanted = _slots_asked_for([first])
+        alongside = self._flights and all(flight.slot_ids.isdisjoint(wanted) for flight in self._flights.values())
+        return FLIGHTS if alongside else FLIGHTS_ON_A_SLOT
 
     def _has_locks(self) -> None:
         if self._locking is asyncio.current_task():
@@ -174,7 +196,7 @@ class Desk:
         PostgreSQL then finds them first, and the next batch is decided while this one is kept; the other way about, this
         process stands still until both are done. A batch that wants one of `slot_ids` must wait for this one's end anyway.
         """
-        if self._locking is not None and slot_ids.isdisjoint(self._next_slot_ids):
+        if self._locking is not None and slot_ids.isdisjoint(self._flights[self._locking].slot_ids):
             await asyncio.sleep(0)
 
     def _more_follows(self) -> bool:
@@ -195,7 +217,7 @@ class Desk:
                     asked.settle(_told(error))
         finally:
             self._keys_in_flight -= keys
-            self._flights = {one: size for one, size in self._flights.items() if one is not asyncio.current_task()}
+            self._flights = {one: flight for one, flight in self._flights.items() if one is not asyncio.current_task()}
             self._has_locks()
             self._begin()
 

@@ -66,6 +66,10 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def first(self) -> Request | None:
+        """Return what is asked by whoever goes next."""
+        return self._waiting[0].request if self._waiting else None
+
     def add(self, asked: Asked) -> None:
         """Put a request at the end."""
         self._waiting.append(asked)

@@ -5,6 +5,7 @@ once, and a batch of five hundred costs little more than a batch of one.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,12 +18,12 @@ from services.booking.domain.facts import Change
 from services.booking.domain.request import Key, WalkIns
 from services.booking.domain.slot import Slot
 from services.booking.store.courses import keep_steps, meet_steps
-from services.booking.store.database import commit, run, run_and_commit
+from services.booking.store.database import Call, commit, run, run_and_commit
 from services.booking.store.parts import DOCUMENT, columns, given, names
 from services.booking.store.rearranging import Altered, other_course, rearrange
 from shared.codec import data_json
 from shared.contracts import Event
-from shared.db import prepared
+from shared.db import Prepared, prepared
 from shared.plain_json import write_json
 from shared.value import value
 
@@ -103,18 +104,7 @@ _ANSWERED = {
 """The columns of each part, with their types in PostgreSQL: what the statement is given, and nothing that it can find."""
 
 
-KEEP = prepared(
-    f"""
-    WITH given_booking AS MATERIALIZED (
-        SELECT given.*, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
-        FROM {given("made", _MADE)} JOIN slots s ON s.id = given.slot_id
-    ),
-    made AS (
-        INSERT INTO bookings ({names(_MADE)}, service_id, starts_at, ends_at, created_at, changed_at)
-        SELECT {names(_MADE)}, service_id, starts_at, ends_at, :now, :now FROM given_booking
-        RETURNING id
-    ),
-    altered AS (
+_RARE = f"""altered AS (
         UPDATE bookings b
         SET version = given.version, state = given.state, hold_until = given.hold_until, extensions = given.extensions,
             reason = given.reason, changed_at = :now
@@ -122,23 +112,39 @@ KEEP = prepared(
         WHERE b.id = given.id AND b.version = given.version_before
         RETURNING b.id
     ),
+    walked_in AS (
+        INSERT INTO walk_ins ({names(_WALKED_IN)}, admitted_at)
+        SELECT {names(_WALKED_IN)}, :now FROM {given("walked_in", _WALKED_IN)}
+    ),"""  # noqa: S608 - names of our own tables and columns
+
+
+def _statement(*, rare: bool) -> Prepared:
+    """Return the statement that keeps a batch: with what few batches need, bookings altered and walk-ins, or without."""
+    return prepared(f"""
+    WITH counted AS (
+        UPDATE slots s
+        SET taken = s.taken + given.taken, taken_counter = s.taken_counter + given.taken_counter,
+            taken_walk_in = s.taken_walk_in + given.taken_walk_in
+        FROM {given("counted", _COUNTED)} WHERE s.id = given.id
+        RETURNING s.id, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
+    ),
+    given_booking AS MATERIALIZED (
+        SELECT given.*, s.service_id, s.venue_id, s.kind, s.starts_at, s.ends_at
+        FROM {given("made", _MADE)} JOIN counted s ON s.id = given.slot_id
+    ),
+    made AS (
+        INSERT INTO bookings ({names(_MADE)}, service_id, starts_at, ends_at, created_at, changed_at)
+        SELECT {names(_MADE)}, service_id, starts_at, ends_at, :now, :now FROM given_booking
+        RETURNING id
+    ),
+    {_RARE if rare else ""}
     claimed AS (
         INSERT INTO claims ({names(_CLAIMED)}, slot_id, service_id, venue_id, kind, starts_at, ends_at)
         SELECT {names(_CLAIMED, "given.")}, b.slot_id, b.service_id, b.venue_id, b.kind, b.starts_at, b.ends_at
         FROM {given("claimed", _CLAIMED)} JOIN given_booking b ON b.id = given.booking_id
     ),
-    counted AS (
-        UPDATE slots s
-        SET taken = s.taken + given.taken, taken_counter = s.taken_counter + given.taken_counter,
-            taken_walk_in = s.taken_walk_in + given.taken_walk_in
-        FROM {given("counted", _COUNTED)} WHERE s.id = given.id
-    ),
     told AS (
         INSERT INTO history ({names(_TOLD)}, at) SELECT {names(_TOLD)}, :now FROM {given("told", _TOLD)}
-    ),
-    walked_in AS (
-        INSERT INTO walk_ins ({names(_WALKED_IN)}, admitted_at)
-        SELECT {names(_WALKED_IN)}, :now FROM {given("walked_in", _WALKED_IN)}
     ),
     published AS (
         INSERT INTO outbox ({names(_PUBLISHED)}, occurred_at)
@@ -149,9 +155,12 @@ KEEP = prepared(
         SELECT account_id, key, fingerprint, status, headers, convert_to(body, 'UTF8'), :now
         FROM {given("answered", _ANSWERED)}
     )
-    SELECT must_be((SELECT count(*) FROM made), :made), must_be((SELECT count(*) FROM altered), :altered)
-    """  # noqa: S608 - names of our own tables and columns
-)
+    SELECT must_be((SELECT count(*) FROM made), :made){", must_be((SELECT count(*) FROM altered), :altered)" if rare else ""}
+    """)  # noqa: S608 - names of our own tables and columns
+
+
+KEEP, KEEP_NEW = _statement(rare=True), _statement(rare=False)
+"""Every part of a statement is set up anew each time that it runs, whether or not there is something for it."""
 
 
 async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
@@ -163,7 +172,7 @@ async def keep(tx: AsyncConnection, ledger: Ledger) -> None:
     """
     writing = _Writing.of(ledger)
     await rearrange(tx, writing.altered, ledger.slots_before, ledger.slots_after)
-    await run(tx, KEEP, _binds(writing, ledger))
+    await run(tx, *_call(writing, ledger))
     if writing.courses:
         await keep_steps(tx, writing.courses)
     if writing.may_meet:
@@ -183,7 +192,7 @@ async def keep_and_commit(tx: AsyncConnection, ledger: Ledger, *, more_follows: 
         await commit(tx)
         return
     await rearrange(tx, writing.altered, ledger.slots_before, ledger.slots_after)
-    await run_and_commit(tx, KEEP, _binds(writing, ledger), more_follows=more_follows)
+    await run_and_commit(tx, *_call(writing, ledger), more_follows=more_follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,21 +214,27 @@ class _Writing:
         return any(after.course is not None for _, after in self.altered)
 
 
-def _binds(writing: _Writing, ledger: Ledger) -> dict[str, Any]:
-    made, altered = writing.made, writing.altered
+def _call(writing: _Writing, ledger: Ledger) -> Call:
+    """Return the statement that keeps this, with what it is given."""
+    made, altered, walk_ins = writing.made, writing.altered, ledger.walk_ins
     claims = [row for booking in made if booking.course is None for row in _claim_rows(booking)]
-    return {
+    binds = {
         "now": ledger.now,
         "made": len(made),
-        "altered": len(altered),
         **columns("made", _MADE, [_made_row(booking) for booking in made]),
-        **columns("altered", _ALTERED, [_altered_row(before, after) for before, after in altered]),
         **columns("claimed", _CLAIMED, claims),
-        **columns("counted", _COUNTED, _counted_rows(ledger)),
+        **columns("counted", _COUNTED, _counted_rows(ledger, {booking.slot_id for booking in made})),
         **columns("told", _TOLD, [_told_row(change) for change in ledger.changes]),
-        **columns("walked_in", _WALKED_IN, [_walk_in_row(walk_in) for walk_in in ledger.walk_ins]),
         **columns("published", _PUBLISHED, [_published_row(event) for event in ledger.events]),
         **columns("answered", _ANSWERED, [_answered_row(answer) for answer in ledger.answers]),
+    }
+    if not altered and not walk_ins:
+        return KEEP_NEW, binds
+    return KEEP, {
+        **binds,
+        "altered": len(altered),
+        **columns("altered", _ALTERED, [_altered_row(before, after) for before, after in altered]),
+        **columns("walked_in", _WALKED_IN, [_walk_in_row(walk_in) for walk_in in walk_ins]),
     }
 
 
@@ -269,17 +284,18 @@ def _claim_rows(booking: Booking) -> list[tuple[Any, ...]]:
     return [(booking.id, claim.person_id, position, claim.seats, live) for position, claim in enumerate(booking.claims)]
 
 
-def _counted_rows(ledger: Ledger) -> list[tuple[Any, ...]]:
+def _counted_rows(ledger: Ledger, booked: AbstractSet[UUID]) -> list[tuple[Any, ...]]:
+    """Return by how much each slot's counters change; those of `booked`, on which bookings stand, whether or not they do."""
     rows = []
     for slot_id, after in ledger.slots_after.items():
         before = ledger.slots_before[slot_id]
-        if after is not before:
+        if after is not before or slot_id in booked:
             more = (
                 after.taken - before.taken,
                 after.taken_counter - before.taken_counter,
                 after.taken_walk_in - before.taken_walk_in,
             )
-            if any(more):
+            if any(more) or slot_id in booked:
                 rows.append((slot_id, *more))
     return rows
 
