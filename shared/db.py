@@ -32,7 +32,7 @@ NAMING: Final[Mapping[str, str]] = {
 
 SESSION: Final[Mapping[str, str]] = {
     "timezone": "UTC",
-    "standard_conforming_strings": "on",  # `literal` counts on it
+    "standard_conforming_strings": "on",  # `quoted` counts on it
     "jit": "off",  # short statements: compiling one costs more than running it
     "statement_timeout": "10s",
     "lock_timeout": "3s",
@@ -180,21 +180,19 @@ def bytes_literal(values: Sequence[bytes]) -> str:
     return "{" + ",".join(f'"\\\\x{value.hex()}"' for value in values) + "}"
 
 
-def literal(value: str | int | datetime) -> str:
-    """Write a text (an array's among them), a number or a moment as a literal of SQL.
+def quoted(value: str | int | datetime) -> str:
+    """Write a text (an array's among them), a number or a moment as it stands between the quotes of a literal of SQL.
+
+    Whoever writes a statement puts the quotes: a copy more of a batch's documents costs as much as a dozen columns.
 
     Raises:
         ValueError: if a text has a NUL in it, at which PostgreSQL would take the statement to end.
     """
-    if isinstance(value, str):
-        written = value
-    elif isinstance(value, int):
-        return str(value)
-    else:
-        written = value.isoformat()
-    if not isinstance(written, WithoutNul) and "\0" in written:
+    if not isinstance(value, str):
+        return str(value) if isinstance(value, int) else value.isoformat()
+    if not isinstance(value, WithoutNul) and "\0" in value:
         raise ValueError("a text of PostgreSQL has no NUL in it")
-    return "'" + (written.replace("'", "''") if "'" in written else written) + "'"
+    return value.replace("'", "''") if "'" in value else value
 
 
 def driver_of(connection: AsyncConnection) -> "asyncpg.Connection[Any]":
@@ -258,7 +256,7 @@ def _remedy(name: str, source: str, database: str, role: str) -> str:
 async def remedy_for_a_talkative_log(engine: AsyncEngine) -> str | None:
     """Return the command that keeps failed statements out of the server's log, or None where they are kept out already.
 
-    Statements that are executed with literals (`literal`) carry what people wrote.
+    Statements that are executed with literals (`quoted`) carry what people wrote.
     """
     query = text("SELECT current_setting('log_min_error_statement'), current_user")
     async with engine.connect() as connection:

@@ -19,7 +19,7 @@ from shared.db import (
     documents_array,
     documents_literal,
     driver_of,
-    literal,
+    quoted,
 )
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -65,7 +65,7 @@ async def connection(plumbing_url: str) -> AsyncIterator[AsyncConnection]:
 
 async def read(connection: AsyncConnection, array: str, kind: str) -> Any:
     """Return the array as PostgreSQL understands it, in a statement without parameters."""
-    return await driver_of(connection).fetchval(f"SELECT CAST({literal(array)} AS {kind}[])")
+    return await driver_of(connection).fetchval(f"SELECT CAST('{quoted(array)}' AS {kind}[])")
 
 
 @PLAYED
@@ -100,7 +100,8 @@ async def test_documents_and_bytes_come_back_as_they_were(
     connection: AsyncConnection, documents: list[dict[str, str]], texts: list[bytes]
 ) -> None:
     written = [json.dumps(one, ensure_ascii=False).encode() for one in documents]
-    query = f"SELECT {documents_array(literal(documents_literal(written)), 'jsonb')}"
+    text = f"'{quoted(documents_literal(written))}'"
+    query = f"SELECT {documents_array(text, 'jsonb')}"
     assert await driver_of(connection).fetchval(query) == documents
     assert await read(connection, bytes_literal(texts), "bytea") == texts
 
@@ -118,4 +119,4 @@ def test_documents_that_are_not_utf_8_are_not_taken_for_documents() -> None:
 
 def test_a_nul_is_refused_before_it_cuts_a_statement_off() -> None:
     with pytest.raises(ValueError, match="NUL"):
-        literal(array_literal(["a\0b"]))
+        quoted(array_literal(["a\0b"]))

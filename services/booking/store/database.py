@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.db import Prepared, driver_of, is_being_ended, literal
+from shared.db import Prepared, driver_of, is_being_ended, quoted
 
 
 class Collided(Exception):  # noqa: N818 - it happened to us; the desk takes it up again
@@ -204,9 +204,9 @@ async def run_and_commit(
         Lost: the connection broke meanwhile: nobody knows what was kept.
         Exception: another of `DatabaseError`: nothing was kept.
     """
-    execute = await _execute(connection, statement, binds)
+    execute = await _execute(connection, statement, binds, "; COMMIT AND CHAIN" if more_follows else "; COMMIT")
     try:
-        await driver_of(connection).execute(f"{execute}; COMMIT{' AND CHAIN' if more_follows else ''}")
+        await driver_of(connection).execute(execute)
     except DatabaseError as error:
         if _is_refusal(error):
             raise
@@ -220,8 +220,8 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, asyncpg.PostgresError) and not state.startswith(_SESSION_ENDED)
 
 
-async def _execute(connection: Connection, statement: Prepared, binds: Mapping[str, Any]) -> str:
-    """Return the text that executes `statement`.
+async def _execute(connection: Connection, statement: Prepared, binds: Mapping[str, Any], ending: str = "") -> str:
+    """Return the text that executes `statement`, and what comes after it.
 
     Several commands travel as one text (the simple protocol), which has no parameters: the statement is prepared once
     for each connection, under a name, and executed with literals.
@@ -231,8 +231,10 @@ async def _execute(connection: Connection, statement: Prepared, binds: Mapping[s
         name = f"prepared_{len(names)}"
         await driver_of(connection).execute(f"PREPARE {name} AS {statement.sql}")
         names[statement.sql] = name
-    given = ", ".join(literal(binds[name]) for name in statement.names)
-    return f"EXECUTE {names[statement.sql]}" + (f"({given})" if given else "")
+    if not statement.names:
+        return f"EXECUTE {names[statement.sql]}{ending}"
+    given = "', '".join([quoted(binds[name]) for name in statement.names])
+    return f"EXECUTE {names[statement.sql]}('{given}'){ending}"
 
 
 async def commit(connection: Connection) -> None:
