@@ -153,7 +153,7 @@ class Desk:
         """Begin the next batch, if one may begin.
 
         The one before must have its locks already, so that of two batches that want one slot the earlier is served
-        first; and no more are in flight than `FLIGHTS`. While PostgreSQL works on one, the next is read and decided.
+        first; and no more are in flight than `_flights_at_most`. While PostgreSQL works on one, the next is read and decided.
         For that the batches must be of even size: one takes its share of whoever is here, and none begins that would be
         small beside the others, because a batch of two takes PostgreSQL nearly as long as one of twenty.
         """
@@ -177,7 +177,10 @@ class Desk:
         return sum(flight.size for flight in self._flights.values())
 
     def _flights_at_most(self) -> int:
-        """Return how many batches may be in flight with whoever waits first in one of them; 0 where nobody waits."""
+        """Return how many batches may be in flight with whoever waits first in one of them; 0 where nobody waits.
+
+        The first batch of a rush does not know yet whether all want one slot, and counts on it.
+        """
         first = self._waiting.first()
         if first is None:
             return 0
